@@ -1,0 +1,30 @@
+/// Every numeric bound of the engine, with its reason.
+///
+/// Input from outside (events, definitions, expressions, archive files) is never trusted to be small: each bound here is
+/// checked where the input enters, and crossing it is an error with a name, never a trap.
+public enum Limits {
+  /// Rows a batch holds at most. 1,024 rows of twelve 8-byte columns are 96 KiB, which stays in a core's second-level
+  /// cache, and one bitmap of them is 16 words.
+  public static let batchRows = 1_024
+
+  /// Bytes of one event that decoding accepts; a longer one is rejected as `too_large`.
+  public static let eventBytes = 1 << 20
+
+  /// Nesting of JSON objects and arrays in an event; deeper is `too_deep`.
+  public static let jsonDepth = 64
+
+  /// Bytes of a rejected event that are kept; beyond that its head, length and SHA-256 are.
+  public static let rejectedEventBytes = 32 << 20
+
+  /// Bytes of text a batch may hold, messages and unescaped strings together. Slices hold 32-bit offsets.
+  public static let batchTextBytes = 1 << 31
+
+  /// Fields a schema may declare.
+  public static let schemaFields = 1_024
+
+  /// Bytes of one pipeline definition.
+  public static let definitionBytes = 16 << 20
+
+  /// Nesting of a definition.
+  public static let definitionDepth = 64
+}
