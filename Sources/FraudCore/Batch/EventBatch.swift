@@ -92,7 +92,8 @@ public struct EventBatch: Sendable {
   ///
   /// - Parameter capacity: rows it can hold, 1 to ``Limits/batchRows``.
   public init(layout: ColumnLayout, source: EventSource, capacity: Int = Limits.batchRows) {
-    precondition((1...Limits.batchRows).contains(capacity), "a batch holds 1 to \(Limits.batchRows) rows, not \(capacity)")
+    precondition(
+      (1...Limits.batchRows).contains(capacity), "a batch holds 1 to \(Limits.batchRows) rows, not \(capacity)")
     self.layout = layout
     self.source = source
     self.capacity = capacity
