@@ -1,0 +1,31 @@
+import ArgumentParser
+import Foundation
+
+/// Where state is kept on this machine, shared by every command that needs it.
+struct DataOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The data directory.", valueName: "dir"))
+  var data = ".fraud"
+}
+
+/// Which database to use: the flag, then `DATABASE_URL`, then a private cluster under the data directory.
+struct DatabaseOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "PostgreSQL to use, as a URL (default: $DATABASE_URL, else a private server under --data).", valueName: "url"))
+  var database: String?
+
+  @OptionGroup var place: DataOptions
+
+  /// The URL that was named, if one was.
+  var named: String? {
+    if let database { return database }
+    let variable = ProcessInfo.processInfo.environment["DATABASE_URL"] ?? ""
+    return variable.isEmpty ? nil : variable
+  }
+}
+
+/// How results are printed.
+struct OutputOptions: ParsableArguments {
+  @Flag(help: "Print JSON for scripts.")
+  var json = false
+}
