@@ -1,0 +1,30 @@
+/// What every rule answered for every row of a batch, as bitmaps.
+///
+/// Bit `row % 64` of word `rule * stride + row / 64`. A row is in at most one of the three; in none, the rule said false.
+package struct RuleOutcomes: Sendable {
+  package let ruleCount: Int
+  /// Words a rule has in each bitmap.
+  package let stride: Int
+  package var triggered: [UInt64]
+  package var null: [UInt64]
+  package var error: [UInt64]
+
+  /// All false.
+  package init(ruleCount: Int, stride: Int) {
+    self.ruleCount = ruleCount
+    self.stride = stride
+    triggered = [UInt64](repeating: 0, count: ruleCount * stride)
+    null = triggered
+    error = triggered
+  }
+
+  package func isTriggered(rule: Int, row: Int) -> Bool {
+    triggered[rule * stride + row >> 6] >> UInt64(row & 63) & 1 == 1
+  }
+
+  /// Whether the rule answered true or false.
+  package func isEvaluable(rule: Int, row: Int) -> Bool {
+    let word = rule * stride + row >> 6
+    return (null[word] | error[word]) >> UInt64(row & 63) & 1 == 0
+  }
+}
