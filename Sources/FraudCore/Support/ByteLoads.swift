@@ -1,0 +1,46 @@
+/// Loads of several bytes at once, which every scanner here is made of.
+///
+/// `unsafeLoadUnaligned` checks its bounds; it is called unsafe because a type might not accept every bit pattern, and
+/// integers and vectors of integers accept all of them. The same holds for reading a comparison's mask as two words.
+extension Span<UInt8> {
+  /// Eight bytes from `index`, the first one lowest.
+  @inline(always)
+  func word(at index: Int) -> UInt64 {
+    unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+  }
+
+  /// Four bytes from `index`, the first one lowest.
+  @inline(always)
+  func halfWord(at index: Int) -> UInt32 {
+    unsafe UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt32.self))
+  }
+
+  /// Sixteen bytes from `index`.
+  @inline(always)
+  func vector(at index: Int) -> SIMD16<UInt8> {
+    unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index, as: SIMD16<UInt8>.self)
+  }
+
+  /// Thirty-two bytes from `index` as four words, in the machine's byte order.
+  @inline(always)
+  func fourWords(at index: Int) -> SIMD4<UInt64> {
+    unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index, as: SIMD4<UInt64>.self)
+  }
+
+  /// Whether `count` bytes from `index` equal all of `other`.
+  func holds(_ other: [UInt8], at index: Int, count: Int) -> Bool {
+    guard count == other.count, index >= 0, count <= self.count - index else { return false }
+    for i in 0..<count where self[index + i] != other[i] { return false }
+    return true
+  }
+}
+
+/// The index of the first true lane, or 16 where there is none.
+@inline(always)
+func firstTrue(_ mask: SIMDMask<SIMD16<Int8>>) -> Int {
+  let words = unsafe unsafeBitCast(mask, to: SIMD2<UInt64>.self)
+  let low = UInt64(littleEndian: words[0])
+  let high = UInt64(littleEndian: words[1])
+  // A word without a true lane has 64 trailing zeros, which is 8 lanes.
+  return low != 0 ? low.trailingZeroBitCount &>> 3 : 8 &+ (high.trailingZeroBitCount &>> 3)
+}
