@@ -1,0 +1,163 @@
+extension PipelineDefinition {
+  private static let keys = [
+    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "lists", "rules", "scoring",
+    "on_rule_error",
+  ]
+
+  /// Reads a definition from the tree that YAML or JSON was read into.
+  ///
+  /// - Throws: ``DefinitionError`` with every mistake of form or name. Expressions are checked by ``Pipeline``, which
+  ///   reports their mistakes together with these.
+  public init(_ source: DefinitionValue) throws(DefinitionError) {
+    var reader = DefinitionReader()
+    let definition = PipelineDefinition(source, reader: &reader)
+    guard let definition, reader.problems.isEmpty else { throw DefinitionError(problems: reader.problems) }
+    self = definition
+  }
+
+  /// Reads what can be read and leaves the problems with the reader; `nil` only where there is no object at all.
+  init?(_ source: DefinitionValue, reader: inout DefinitionReader) {
+    let root = DefinitionNode(value: source, path: "")
+    guard let members = reader.members(of: root, known: Self.keys) else { return nil }
+    self.source = source
+    name = reader.required("name", of: members, in: root).flatMap { reader.pipelineName($0) } ?? ""
+    kafkaTopic = members["kafka_topic"].flatMap { reader.topic($0) }
+    format = members["format"].flatMap { reader.choice($0) } ?? .json
+    schema = reader.required("schema", of: members, in: root).map { reader.schema($0) } ?? Schema(fields: [])
+    let fields = schema.fields
+    eventID = members["event_id"].flatMap { reader.fieldName($0, among: fields)?.name }
+    eventTime = members["event_time"].flatMap { reader.eventTime($0, among: fields) }
+    label = members["label"].flatMap { reader.label($0, among: fields) }
+    key = members["key"].flatMap { reader.fieldName($0, among: fields)?.name }
+    lists = members["lists"].map { reader.lists($0, fields: fields) } ?? []
+    rules = members["rules"].map { reader.rules($0) } ?? []
+    scoring = members["scoring"].map { ScoringDefinition($0, reader: &reader) } ?? ScoringDefinition()
+    onRuleError = members["on_rule_error"].flatMap { reader.choice($0) } ?? .ignore
+  }
+}
+
+extension DefinitionReader {
+  fileprivate mutating func pipelineName(_ node: DefinitionNode) -> String? {
+    guard let name = string(node) else { return nil }
+    let allowed = name.utf8.allSatisfy { byte in
+      (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+        || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-")
+    }
+    guard allowed, (1...64).contains(name.utf8.count) else {
+      report("a pipeline's name has 1 to 64 letters, digits, '_' and '-', not '\(name.prefix(80))'", at: node)
+      return nil
+    }
+    return name
+  }
+
+  fileprivate mutating func topic(_ node: DefinitionNode) -> String? {
+    guard let topic = string(node) else { return nil }
+    let allowed = topic.utf8.allSatisfy { byte in
+      (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+        || [UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: ".")].contains(byte)
+    }
+    guard allowed, (1...249).contains(topic.utf8.count), topic != ".", topic != ".." else {
+      report("a topic's name has 1 to 249 letters, digits, '.', '_' and '-', not '\(topic.prefix(80))'", at: node)
+      return nil
+    }
+    return topic
+  }
+
+  /// A field's name, matched exactly.
+  package mutating func fieldName(_ node: DefinitionNode, among fields: [Field]) -> Field? {
+    guard let name = string(node) else { return nil }
+    if let field = fields.first(where: { $0.name == name }) { return field }
+    let hint = nearest(to: name, among: fields.map(\.name)).map { ", did you mean '\($0)'?" } ?? ""
+    report("unknown field '\(name)'\(hint)", at: node)
+    return nil
+  }
+
+  fileprivate mutating func eventTime(_ node: DefinitionNode, among fields: [Field]) -> EventTimeDefinition? {
+    var fieldNode = node
+    var members: [String: DefinitionNode] = [:]
+    if case .object = node.value.content {
+      members = self.members(of: node, known: ["field", "watermark_delay", "allowed_lateness", "max_future"]) ?? [:]
+      guard let member = required("field", of: members, in: node) else { return nil }
+      fieldNode = member
+    }
+    guard let field = fieldName(fieldNode, among: fields) else { return nil }
+    guard field.type == .timestamp else {
+      report("the event time must be a timestamp, '\(field.name)' is \(field.type.rawValue)", at: fieldNode)
+      return nil
+    }
+    var time = EventTimeDefinition(field: field.name)
+    if let delay = members["watermark_delay"].flatMap({ duration($0) }) { time.watermarkDelay = delay }
+    if let lateness = members["allowed_lateness"].flatMap({ duration($0) }) { time.allowedLateness = lateness }
+    if let future = members["max_future"].flatMap({ duration($0) }) { time.maxFuture = future }
+    return time
+  }
+
+  fileprivate mutating func label(_ node: DefinitionNode, among fields: [Field]) -> String? {
+    guard let field = fieldName(node, among: fields) else { return nil }
+    guard field.type == .boolean || field.type == .integer else {
+      report("a label is boolean or 0 and 1, '\(field.name)' is \(field.type.rawValue)", at: node)
+      return nil
+    }
+    return field.name
+  }
+
+  fileprivate mutating func lists(_ node: DefinitionNode, fields: [Field]) -> [ListDefinition] {
+    var lists: [ListDefinition] = []
+    for element in elements(of: node) ?? [] {
+      guard let members = members(of: element, known: ["name", "type", "file", "values"]) else { continue }
+      let name = required("name", of: members, in: element).flatMap { string($0) }
+      let type: ListDefinition.Element? = members["type"].map { choice($0) } ?? .string
+      let file = members["file"].flatMap { string($0) }
+      let values = (members["values"].flatMap { elements(of: $0) } ?? []).compactMap { string($0) }
+      if members["file"] != nil, let both = members["values"] {
+        report("a list has 'file' or 'values', not both", at: both)
+      }
+      guard let name, let type else { continue }
+      if lists.contains(where: { $0.name.lowercased() == name.lowercased() })
+        || fields.contains(where: { $0.name.lowercased() == name.lowercased() })
+      {
+        report("'\(name)' is already the name of a field or list", at: members["name"] ?? element)
+      }
+      if type == .integer, let bad = values.first(where: { Int64($0) == nil }) {
+        report("'\(bad)' is no integer", at: members["values"] ?? element)
+      }
+      lists.append(ListDefinition(name: name, type: type, file: file, values: values))
+    }
+    return lists
+  }
+
+  fileprivate mutating func rules(_ node: DefinitionNode) -> [RuleDefinition] {
+    var rules: [RuleDefinition] = []
+    var paths: [String: String] = [:]
+    for element in elements(of: node) ?? [] {
+      guard let rule = rule(element) else { continue }
+      if let earlier = paths[rule.id] {
+        report("the id '\(rule.id)' is already that of \(earlier); give each rule its own 'id'", at: element)
+      }
+      paths[rule.id] = element.path
+      rules.append(rule)
+    }
+    return rules
+  }
+
+  /// A rule; one without an expression is reported and left out, so that the indices of the others may shift only then.
+  private mutating func rule(_ node: DefinitionNode) -> RuleDefinition? {
+    let known = ["id", "rule_expression", "severity", "description", "mode", "enabled", "weight", "points"]
+    guard let members = members(of: node, known: known) else { return nil }
+    guard let expression = required("rule_expression", of: members, in: node).flatMap({ string($0) }) else {
+      return nil
+    }
+    let id = members["id"].flatMap { string($0) } ?? RuleDefinition.derivedID(of: expression)
+    if id.isEmpty || id.utf8.count > 128 {
+      report("a rule's id has 1 to 128 bytes", at: members["id"] ?? node)
+    }
+    var mode: RuleMode = members["mode"].flatMap { choice($0) } ?? .live
+    if let enabled = members["enabled"].flatMap({ boolean($0) }), !enabled { mode = .off }
+    return RuleDefinition(
+      path: node.path, id: id, expression: expression,
+      severity: members["severity"].flatMap { choice($0) } ?? .warning,
+      description: members["description"].flatMap { string($0) } ?? "", mode: mode,
+      weight: members["weight"].flatMap { basisPoints($0, atMost: 10_000) },
+      points: members["points"].flatMap { integer($0, in: 0...1_000_000) }.map { Int($0) })
+  }
+}
