@@ -29,6 +29,7 @@ public struct CheckedExpression: Sendable, Hashable {
     a.nodes == b.nodes
   }
 
+  /// Hashes the nodes.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(nodes)
   }

@@ -51,7 +51,7 @@ package enum Function: String, Sendable, Hashable, CaseIterable {
   case substring
   /// (STRING, INT) → STRING.
   case left, right
-  /// Zero or more STRING → STRING.
+  /// Zero or more STRING → STRING; NULL if one is NULL, but looks at all of them.
   case concat
   /// (separator STRING, zero or more STRING) → STRING; NULL arguments are skipped, a NULL separator gives NULL.
   case concatWithSeparator
@@ -155,10 +155,10 @@ package enum Function: String, Sendable, Hashable, CaseIterable {
   /// (yearMonthInterval) → INT; months of the rest.
   case intervalYears, intervalMonths
 
-  /// Whether a NULL argument makes the result NULL before anything is computed.
+  /// Whether the first NULL argument makes the result NULL before the rest is looked at.
   package var isStrict: Bool {
     switch self {
-    case .isNaN, .greatest, .least, .concatWithSeparator, .locate, .elt, .hash, .xxhash64: false
+    case .isNaN, .greatest, .least, .concat, .concatWithSeparator, .locate, .elt, .hash, .xxhash64: false
     default: true
     }
   }

@@ -1,8 +1,12 @@
 /// What a node of a ``CheckedExpression`` does.
 ///
+/// A strict operation takes its operands from left to right (``Arithmetic/divide``, `integralDivide`, `remainder` and `pmod`:
+/// from right to left, as Spark does): the first that raises is the node's error, the first that is NULL makes the node
+/// NULL and the rest are not looked at, so an error behind a NULL does not count. Operations that say how they treat NULL
+/// look at all their operands.
+///
 /// Lazy operations (`and`, `or`, `caseWhen`, `coalesce`, `inValues`) look at their children from left to right and stop
-/// when the answer is known, so an error in a child behind that does not count. All others are strict: an error in any child, in
-/// order, is the node's error; and unless said otherwise a NULL child makes the node NULL (checked before anything else).
+/// when the answer is known; errors behind that do not count.
 package enum Operation: Sendable, Hashable {
   // Leaves.
 
