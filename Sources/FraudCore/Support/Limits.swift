@@ -27,4 +27,16 @@ public enum Limits {
 
   /// Nesting of a definition.
   public static let definitionDepth = 64
+
+  /// Events that a windowed feature may remember for one key (`max_events_per_key`). A list of 2^20 entries is 8 MiB a word.
+  public static let eventsPerKey = 1 << 20
+
+  /// Panes a window may be divided into.
+  public static let windowPanes = 1_024
+
+  /// Features a pipeline may declare.
+  public static let features = 1_024
+
+  /// Bytes of a key that are kept as they are; a longer one is kept as its SHA-256.
+  public static let keyBytes = 256
 }
