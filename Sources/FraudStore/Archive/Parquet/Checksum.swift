@@ -1,0 +1,52 @@
+/// CRC-32 of IEEE 802.3 (reflected, polynomial 0xEDB88320), as pages carry it.
+///
+/// Eight tables let eight bytes go in per step, which measured several times faster than the bytewise form.
+struct Checksum {
+  private static let tables: [UInt32] = {
+    var tables = [UInt32](repeating: 0, count: 8 * 256)
+    for byte in 0..<256 {
+      var value = UInt32(byte)
+      for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1 }
+      tables[byte] = value
+    }
+    for slice in 1..<8 {
+      for byte in 0..<256 {
+        let previous = tables[(slice - 1) * 256 + byte]
+        tables[slice * 256 + byte] = previous >> 8 ^ tables[Int(previous & 0xFF)]
+      }
+    }
+    return tables
+  }()
+
+  private var state: UInt32 = 0xFFFF_FFFF
+
+  /// The checksum of all bytes given so far.
+  var value: UInt32 { ~state }
+
+  mutating func update(_ bytes: RawSpan) {
+    let tables = Self.tables.span
+    var crc = state
+    var position = 0
+    while bytes.byteCount - position >= 8 {
+      let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self).littleEndian ^ UInt64(crc)
+      crc =
+        tables[0x700 | Int(word & 0xFF)] ^ tables[0x600 | Int(word >> 8 & 0xFF)]
+        ^ tables[0x500 | Int(word >> 16 & 0xFF)] ^ tables[0x400 | Int(word >> 24 & 0xFF)]
+        ^ tables[0x300 | Int(word >> 32 & 0xFF)] ^ tables[0x200 | Int(word >> 40 & 0xFF)]
+        ^ tables[0x100 | Int(word >> 48 & 0xFF)] ^ tables[Int(word >> 56)]
+      position += 8
+    }
+    while position < bytes.byteCount {
+      let byte = unsafe bytes.unsafeLoad(fromByteOffset: position, as: UInt8.self)
+      crc = crc >> 8 ^ tables[Int((crc ^ UInt32(byte)) & 0xFF)]
+      position += 1
+    }
+    state = crc
+  }
+
+  static func of(_ bytes: RawSpan) -> UInt32 {
+    var checksum = Checksum()
+    checksum.update(bytes)
+    return checksum.value
+  }
+}
