@@ -1,0 +1,76 @@
+import FraudKafka
+import Testing
+
+/// The group protocol. The dev broker lets a group's first member wait 3 s, so there are few of these.
+@Suite struct GroupTests {
+  @Test func twoMembersShareAndOneTakesOver() async throws {
+    try await onThread {
+      let broker = try DevBroker()
+      try broker.createTopic(named: "t", partitions: 4)
+      let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
+      for index in 0..<400 { try producer.send(to: "t", "\(index)", partition: Int32(index % 4)) }
+      try producer.finish(400)
+
+      // What a database would keep: the next offset of every partition.
+      var next: [TopicPartition: Int64] = [:]
+      var counts: [String: Int] = [:]
+      var members = [try consumer(broker), try consumer(broker)]
+      var revocations = 0
+      var batch = MessageBatch(messagesMax: 16)
+      func step(_ member: KafkaConsumer) throws {
+        let event = try member.poll(into: &batch, timeout: .milliseconds(5))
+        for run in batch.runs {
+          for message in batch.messages[run.messages] {
+            #expect(message.offset == next[run.partition] ?? 0)
+            next[run.partition] = message.offset + 1
+            counts["\(run.partition)", default: 0] += 1
+          }
+        }
+        switch event {
+        case .assigned(let partitions):
+          try member.assign(
+            Dictionary(uniqueKeysWithValues: partitions.map { ($0, next[$0].map { .at($0) } ?? .beginning) }))
+        case .revoked, .lost:
+          revocations += 1
+          try member.unassign()
+        default: break
+        }
+      }
+      func run(until isDone: () -> Bool) throws {
+        let end = ContinuousClock.now + .seconds(12)
+        while !isDone(), ContinuousClock.now < end {
+          for member in members { try step(member) }
+        }
+        #expect(isDone())
+      }
+
+      try members[0].subscribe(to: ["t"])
+      try run { members[0].assignment.count == 4 && counts.values.reduce(0, +) == 400 }
+      try members[0].commit(next)
+      try members[1].subscribe(to: ["t"])
+      try run { members[0].assignment.count == 2 && members[1].assignment.count == 2 }
+      #expect(revocations == 1)
+      let stored = try members[0].committedOffsets(of: members[0].assignment)
+      #expect(stored.values.allSatisfy { $0 == 100 } && stored.count == 2)
+      for index in 400..<800 { try producer.send(to: "t", "\(index)", partition: Int32(index % 4)) }
+      try producer.finish(800)
+      try run { counts.values.reduce(0, +) == 800 }
+      members[1].close()
+      members.removeLast()
+      try run { members[0].assignment.count == 4 }
+      members[0].close()
+      #expect(counts.values.allSatisfy { $0 == 200 })
+    }
+  }
+
+  @Test func aTopicThatDoesNotExistIsAnError() async throws {
+    try await onThread {
+      let broker = try DevBroker()
+      try broker.createTopic(named: "something", partitions: 1)
+      let consumer = try consumer(broker)
+      let error = try #require(throws: KafkaError.self) { try consumer.subscribe(to: ["somthing"]) }
+      #expect(error.code == .unknownTopic)
+      #expect(error.message == "topic 'somthing' does not exist, did you mean 'something'?")
+    }
+  }
+}
