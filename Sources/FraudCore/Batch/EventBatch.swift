@@ -87,6 +87,8 @@ public struct EventBatch: Sendable {
   package var validity: [UInt64]
   package var bytes: [UInt8]
   package var positions: [EventPosition]
+  /// Bytes of messages, behind which unescaped text stands.
+  package var messageBytes = 0
   /// Whether the messages are JSON objects, so that an event can be shown as it came.
   package var holdsJSON = true
 

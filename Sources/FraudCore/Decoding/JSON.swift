@@ -8,6 +8,7 @@ public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     case syntax
   }
 
+  /// What a caller can branch on.
   public var code: Code
   /// The first byte that does not fit, from 0; the text's length where it ends too early.
   public var offset: Int
@@ -21,6 +22,7 @@ public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     self.message = message
   }
 
+  /// The message.
   public var description: String { message }
 }
 

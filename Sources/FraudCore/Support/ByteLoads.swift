@@ -9,6 +9,14 @@ extension Span<UInt8> {
     unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
   }
 
+  /// Eight bytes from `index`, or as many as there are and zeros.
+  func wordOrZero(at index: Int) -> UInt64 {
+    if index &+ 8 <= count { return word(at: index) }
+    var word: UInt64 = 0
+    for i in index..<count { word |= UInt64(self[i]) &<< UInt64(8 &* (i &- index)) }
+    return word
+  }
+
   /// Four bytes from `index`, the first one lowest.
   @inline(always)
   func halfWord(at index: Int) -> UInt32 {
@@ -25,13 +33,6 @@ extension Span<UInt8> {
   @inline(always)
   func fourWords(at index: Int) -> SIMD4<UInt64> {
     unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index, as: SIMD4<UInt64>.self)
-  }
-
-  /// Whether `count` bytes from `index` equal all of `other`.
-  func holds(_ other: [UInt8], at index: Int, count: Int) -> Bool {
-    guard count == other.count, index >= 0, count <= self.count - index else { return false }
-    for i in 0..<count where self[index + i] != other[i] { return false }
-    return true
   }
 }
 

@@ -39,6 +39,101 @@ package enum TimestampText {
     }
   }
 
+  /// The last date that was read, because neighbouring events mostly share it.
+  struct Day {
+    /// `YYYY-MM-` and `DD` as they stand in the text.
+    fileprivate(set) var yearAndMonth: UInt64 = 0
+    fileprivate(set) var dayOfMonth: UInt64 = 0
+    /// Its midnight in microseconds.
+    fileprivate(set) var start: Int64 = 0
+  }
+
+  /// Reads a date and time as ISO 8601 writes them.
+  ///
+  /// Accepted are `YYYY-MM-DD`, alone or followed by `T`, `t` or a space and `HH:MM`, `HH:MM:SS` or `HH:MM:SS.f` with any
+  /// number of fraction digits after a point or a comma (those beyond the sixth are dropped), and then `Z`, `z`, `±HH`,
+  /// `±HHMM`, `±HH:MM` or nothing, which means UTC. Years have four digits, a minute 60 seconds and a day 24 hours.
+  static func parse(_ bytes: Span<UInt8>, _ range: Range<Int>, day: inout Day) -> Int64? {
+    var position = range.lowerBound
+    let end = range.upperBound
+    guard end - position >= 10, let start = midnight(bytes, position, day: &day) else { return nil }
+    position += 10
+    if position == end { return start }
+    let separator = bytes[position]
+    guard separator == UInt8(ascii: "T") || separator == UInt8(ascii: "t") || separator == UInt8(ascii: " ") else {
+      return nil
+    }
+    position += 1
+    guard let hour = twoDigits(bytes, position, end), hour < 24,
+      JSONScanner.byte(bytes, position + 2, end) == UInt8(ascii: ":"),
+      let minute = twoDigits(bytes, position + 3, end), minute < 60
+    else { return nil }
+    position += 5
+    var microseconds = Int64(hour * 60 + minute) * 60_000_000
+    if JSONScanner.byte(bytes, position, end) == UInt8(ascii: ":") {
+      guard let second = twoDigits(bytes, position + 1, end), second < 60 else { return nil }
+      microseconds += Int64(second) * 1_000_000
+      position += 3
+      let point = JSONScanner.byte(bytes, position, end)
+      if point == UInt8(ascii: ".") || point == UInt8(ascii: ",") {
+        position += 1
+        let first = position
+        var unit: Int64 = 100_000
+        while position < end, bytes[position] &- 0x30 < 10 {
+          microseconds += unit * Int64(bytes[position] &- 0x30)
+          unit /= 10
+          position += 1
+        }
+        if position == first { return nil }
+      }
+    }
+    guard let offset = zone(bytes, position, end) else { return nil }
+    let result = start + microseconds - offset
+    return Self.range.contains(result) ? result : nil
+  }
+
+  /// The first microsecond of the date at `position`, where ten bytes must be readable.
+  static func midnight(_ bytes: Span<UInt8>, _ position: Int, day: inout Day) -> Int64? {
+    let yearAndMonth = bytes.wordOrZero(at: position)
+    let dayOfMonth = UInt64(bytes[position + 8]) | UInt64(bytes[position + 9]) << 8
+    if yearAndMonth == day.yearAndMonth && dayOfMonth == day.dayOfMonth { return day.start }
+    let end = position + 10
+    guard let century = twoDigits(bytes, position, end), let year = twoDigits(bytes, position + 2, end),
+      let month = twoDigits(bytes, position + 5, end), let date = twoDigits(bytes, position + 8, end),
+      bytes[position + 4] == UInt8(ascii: "-"), bytes[position + 7] == UInt8(ascii: "-"), (1...12).contains(month),
+      date >= 1,
+      date <= days(inMonth: month, year: century * 100 + year)
+    else { return nil }
+    let start = Int64(days(year: century * 100 + year, month: month, day: date)) * microsecondsPerDay
+    day = Day(yearAndMonth: yearAndMonth, dayOfMonth: dayOfMonth, start: start)
+    return start
+  }
+
+  /// The microseconds that a zone at the end of a text is ahead of UTC.
+  private static func zone(_ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> Int64? {
+    if start == end { return 0 }
+    let sign = bytes[start]
+    if sign | 0x20 == UInt8(ascii: "z") { return start + 1 == end ? 0 : nil }
+    guard sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"), let hours = twoDigits(bytes, start + 1, end),
+      hours < 24
+    else { return nil }
+    var position = start + 3
+    var minutes = 0
+    if position < end {
+      if bytes[position] == UInt8(ascii: ":") { position += 1 }
+      guard let written = twoDigits(bytes, position, end), written < 60, position + 2 == end else { return nil }
+      minutes = written
+    }
+    let offset = Int64(hours * 60 + minutes) * 60_000_000
+    return sign == UInt8(ascii: "-") ? -offset : offset
+  }
+
+  private static func twoDigits(_ bytes: Span<UInt8>, _ position: Int, _ end: Int) -> Int? {
+    let tens = JSONScanner.byte(bytes, position, end) &- 0x30
+    let ones = JSONScanner.byte(bytes, position &+ 1, end) &- 0x30
+    return tens < 10 && ones < 10 ? Int(tens) * 10 + Int(ones) : nil
+  }
+
   /// Appends `2025-03-01T12:34:56.789000Z`: always six fraction digits and `Z`.
   ///
   /// - Returns: false, with nothing appended, where the year has not four digits.

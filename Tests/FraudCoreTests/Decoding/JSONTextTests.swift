@@ -31,7 +31,9 @@ private func text(_ append: (inout [UInt8]) -> Void) -> String {
 }
 
 @Test func writesDoublesThatReadBack() {
-  for value in [0, -0.0, 0.1, 1, 1e22, 1e23, Double.leastNonzeroMagnitude, 1.7976931348623157e308, 123456.789, 1 / 3, 1e-7] as [Double] {
+  for value in [
+    0, -0.0, 0.1, 1, 1e22, 1e23, Double.leastNonzeroMagnitude, 1.7976931348623157e308, 123456.789, 1 / 3, 1e-7,
+  ] as [Double] {
     let written = text { JSONText.append(value, to: &$0) }
     #expect(Double(written)?.bitPattern == value.bitPattern)
     #expect((try? JSON.validate(Array(written.utf8))) != nil)

@@ -1,0 +1,331 @@
+/// Turns JSON messages into the columns of a schema.
+///
+/// How it works: a batch holds messages that wait. For each one the decoder expects the keys, in the order and with the
+/// spaces, of the events before (``KeyOrder``), compares all bytes between two values at once, and reads each value with a
+/// quick reader for its type. A value that the quick reader declines (an escape, an exponent, 17 digits, a null) is read by
+/// the general one, and decoding goes on as expected; a key that is not the expected one hands the rest of the event to the
+/// general path, which looks keys up and steps over unknown ones. Both paths use the same readers, so the answer is the same.
+///
+/// Syntax comes before policy: an event that is not JSON is rejected as such, whatever else is wrong with it. Otherwise the
+/// first fault in the order of the text is the reason, and missing fields come last.
+///
+/// Every scanner stops at a control character, and one stands behind every message, so quick readers need no other bound.
+package struct EventDecoder: Sendable {
+  package let schema: Schema
+  let plans: [FieldPlan]
+  let keys: KeyTable
+
+  /// Compiles a schema.
+  package init(schema: Schema) {
+    self.schema = schema
+    plans = schema.fields.map(FieldPlan.init)
+    keys = KeyTable(schema.fields.map(\.name))
+  }
+
+  /// Finds the lines of a block of NDJSON, which is all that the batch's bytes hold.
+  ///
+  /// - Returns: how many events and how many lines the block has; blank lines are no events.
+  package func split(_ batch: inout EventBatch, _ state: inout DecoderState) -> (events: Int, lines: Int) {
+    batch.messageBytes = batch.byteCount
+    state.lines.split(batch.bytes.span, count: batch.messageBytes)
+    return (state.lines.eventCount, state.lines.lineCount)
+  }
+
+  /// Decodes the next lines of the block that was split, up to the batch's capacity.
+  ///
+  /// - Parameters:
+  ///   - firstOffset: the record number of the block's first event.
+  ///   - firstLine: the line number of the block's first line.
+  /// - Returns: whether there was something left to decode.
+  package func decodeNext(
+    _ batch: inout EventBatch, _ state: inout DecoderState, firstOffset: Int64, firstLine: Int64
+  ) -> Bool {
+    batch.positions.removeAll(keepingCapacity: true)
+    if state.lines.isAtEnd {
+      batch.rowCount = 0
+      return false
+    }
+    state.lines.take(batch.capacity, firstOffset: firstOffset, firstLine: firstLine, into: &batch.positions)
+    decode(&batch, &state)
+    return true
+  }
+
+  /// Decodes the messages that wait in the batch: the accepted ones become its rows, in order.
+  package func decode(_ batch: inout EventBatch, _ state: inout DecoderState) {
+    precondition(batch.layout.fieldCount == plans.count, "the batch is of another schema")
+    precondition(batch.positions.count <= batch.capacity, "more messages than rows")
+    state.rejected.removeAll(keepingCapacity: true)
+    state.unknownFields = 0
+    batch.removeText()
+    state.work.begin(textStart: batch.byteCount)
+    clear(&batch)
+    let row = Row(index: 0, stride: batch.stride, bitmapStride: batch.bitmapStride)
+    // The bytes are lent apart from the batch while its columns change.
+    var bytes: [UInt8] = []
+    swap(&bytes, &batch.bytes)
+    let rowCount = decodeMessages(bytes.span, &batch.positions, &batch.words, &batch.validity, row, &state)
+    swap(&bytes, &batch.bytes)
+    batch.positions.removeLast(batch.positions.count - rowCount)
+    batch.rowCount = rowCount
+    batch.append(text: state.work.text)
+    finishValidity(&batch)
+  }
+
+  /// Clears the bits of the fields' columns. While decoding, a validity bit means NULL, since NULL is rare.
+  private func clear(_ batch: inout EventBatch) {
+    for index in 0..<(plans.count * batch.bitmapStride) { batch.validity[index] = 0 }
+    for (field, plan) in plans.enumerated() where plan.field.type == .boolean {
+      for index in 0..<batch.bitmapStride { batch.words[field * batch.stride + index] = 0 }
+    }
+  }
+
+  /// Turns the bits around, for the rows there are.
+  private func finishValidity(_ batch: inout EventBatch) {
+    for word in 0..<batch.bitmapStride {
+      let rows = max(0, min(64, batch.rowCount - word * 64))
+      let used: UInt64 = rows == 64 ? .max : (1 << UInt64(rows)) - 1
+      for field in plans.indices {
+        let index = field * batch.bitmapStride + word
+        batch.validity[index] = ~batch.validity[index] & used
+      }
+    }
+  }
+
+  /// Decodes one message after another; returns how many were accepted. Their positions move to the front.
+  private func decodeMessages(
+    _ bytes: Span<UInt8>, _ positions: inout [EventPosition], _ words: inout [UInt64], _ nulls: inout [UInt64],
+    _ first: Row, _ state: inout DecoderState
+  ) -> Int {
+    var row = first
+    var words = words.mutableSpan
+    var nulls = nulls.mutableSpan
+    var validUpTo = 0
+    for message in positions.indices {
+      let position = positions[message]
+      let end = position.start &+ position.count
+      state.work.failure = nil
+      state.work.unknown = 0
+      var accepted = false
+      if position.count < 0 {
+        state.work.fail(.tombstone, position.start..<position.start)
+      } else if position.count > Limits.eventBytes {
+        state.work.fail(.tooLarge, position.start..<end)
+      } else {
+        // All messages are validated at once, up to the first fault, whose event is then the next to be rejected for it.
+        if end > validUpTo {
+          validUpTo = firstInvalidUTF8(bytes, max(validUpTo, position.start)..<textEnd(positions, message))
+        }
+        if validUpTo < end {
+          state.work.fail(.notUTF8, validUpTo..<validUpTo)
+          validUpTo = end
+        } else {
+          accepted = decodeEvent(bytes, position.start, end, row, &words, &nulls, &state)
+        }
+      }
+      if accepted {
+        if message != row.index { positions[row.index] = position }
+        row.index &+= 1
+        state.unknownFields &+= state.work.unknown
+      } else {
+        row.clear(plans, &words, &nulls)
+        state.rejected.append(describe(state.work.failure, bytes, position))
+      }
+    }
+    return row.index
+  }
+
+  /// Where the text to be validated with a message ends: behind the last message there is.
+  private func textEnd(_ positions: [EventPosition], _ message: Int) -> Int {
+    var last = positions.count - 1
+    while last > message && positions[last].count < 0 { last -= 1 }
+    return positions[last].start + positions[last].count
+  }
+
+  /// Decodes one event, on the expected path as far as it leads.
+  @inline(always)
+  private func decodeEvent(
+    _ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ row: Row, _ words: inout MutableSpan<UInt64>,
+    _ nulls: inout MutableSpan<UInt64>, _ state: inout DecoderState
+  ) -> Bool {
+    if state.order.isStale {
+      return decodeGenerally(
+        bytes, start, end, from: start, steps: 0, learning: true, row, &words, &nulls, &state.order, &state.work)
+    }
+    var steps = 0
+    let position = decodeExpected(bytes, start, end, state.order, row, &words, &nulls, &state.work, &steps)
+    if position < 0 { return false }
+    if steps == state.order.steps.count {
+      state.order.hit()
+      if !state.order.absent.isEmpty { fillAbsent(state.order.absent, end, row, &words, &nulls, &state.work) }
+      return state.work.failure == nil
+    }
+    state.order.miss()
+    return decodeGenerally(
+      bytes, start, end, from: position, steps: steps, learning: false, row, &words, &nulls, &state.order, &state.work)
+  }
+
+  /// Decodes as long as the bytes are the expected ones.
+  ///
+  /// - Returns: the position behind the last value read, or a negative number where the text is not JSON; `steps` counts the
+  ///   values, and the end of the object as one more.
+  @inline(always)
+  private func decodeExpected(
+    _ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ order: KeyOrder, _ row: Row, _ words: inout MutableSpan<UInt64>,
+    _ nulls: inout MutableSpan<UInt64>, _ work: inout DecoderWork, _ steps: inout Int
+  ) -> Int {
+    let expected = order.steps.span
+    let overflow = order.overflow.span
+    var position = start
+    while steps < expected.count {
+      let step = expected[steps]
+      guard step.literal.matches(bytes, at: position, overflow: overflow) else { return position }
+      let value = position &+ step.literal.count
+      // A literal with spaces could run beyond a message that was cut off.
+      guard value <= end else { return position }
+      if step.kind == .end {
+        guard value == end else { return position }
+        steps &+= 1
+        return value
+      }
+      let field = Int(step.field)
+      var next = readQuickly(step.kind, bytes, value, field, row, &words, &work)
+      if next < 0 {
+        // There may be more space than before this value usually is.
+        let start = JSONScanner.skipSpace(bytes, value, end)
+        next =
+          field < 0
+          ? skipUnknown(bytes, start, end, &work) : readValue(bytes, start, end, field, row, &words, &nulls, &work)
+        if next < 0 { return next }
+      } else if step.isConstrained {
+        check(bytes, value..<next, field, row, words, &work)
+      }
+      position = next
+      steps &+= 1
+    }
+    return position
+  }
+
+  /// Decodes the members of an event by looking up their keys.
+  ///
+  /// - Parameters:
+  ///   - from: where to go on: the event's start, or behind the last value that was read as expected.
+  ///   - steps: how many values were read as expected.
+  private func decodeGenerally(
+    _ bytes: Span<UInt8>, _ start: Int, _ end: Int, from: Int, steps: Int, learning: Bool, _ row: Row,
+    _ words: inout MutableSpan<UInt64>, _ nulls: inout MutableSpan<UInt64>, _ order: inout KeyOrder,
+    _ work: inout DecoderWork
+  ) -> Bool {
+    work.event &+= 1
+    var seenCount = 0
+    for step in order.steps.prefix(steps) where step.field >= 0 {
+      work.seen[Int(step.field)] = work.event
+      seenCount &+= 1
+    }
+    if learning { order.beginLearning() }
+    var position = from
+    var literalStart = start
+    if steps == 0 {
+      position = JSONScanner.skipSpace(bytes, start, end)
+      guard JSONScanner.byte(bytes, position, end) == UInt8(ascii: "{") else {
+        return failOtherThanObject(bytes, position, end, &work)
+      }
+      position = JSONScanner.skipSpace(bytes, position &+ 1, end)
+    }
+    var isFirst = steps == 0
+    while true {
+      // Behind a value, or behind the opening brace.
+      position = JSONScanner.skipSpace(bytes, position, end)
+      let next = JSONScanner.byte(bytes, position, end)
+      if next == UInt8(ascii: "}") {
+        position &+= 1
+        break
+      }
+      if !isFirst {
+        guard next == UInt8(ascii: ",") else { return failSyntax(position, end, &work) }
+        position = JSONScanner.skipSpace(bytes, position &+ 1, end)
+      }
+      isFirst = false
+      guard JSONScanner.byte(bytes, position, end) == UInt8(ascii: "\"") else {
+        return failSyntax(position, end, &work)
+      }
+      let keyStart = position &+ 1
+      let field = findKey(bytes, keyStart, end, &position, &work)
+      if position < 0 { return failSyntax(~position, end, &work) }
+      let key = keyStart..<(position &- 1)
+      position = JSONScanner.skipSpace(bytes, position, end)
+      guard JSONScanner.byte(bytes, position, end) == UInt8(ascii: ":") else { return failSyntax(position, end, &work) }
+      position = JSONScanner.skipSpace(bytes, position &+ 1, end)
+      if learning { order.observe(literalStart, position, field: field) }
+      let value = position
+      if field < 0 {
+        position = skipUnknown(bytes, value, end, &work)
+      } else if work.seen[field] == work.event {
+        work.fail(.duplicateKey, field: field, key)
+        position = skip(bytes, value, end, &work)
+      } else {
+        work.seen[field] = work.event
+        seenCount &+= 1
+        position = readQuickly(plans[field].kind, bytes, value, field, row, &words, &work)
+        if position < 0 {
+          position = readValue(bytes, value, end, field, row, &words, &nulls, &work)
+        } else if plans[field].isConstrained {
+          check(bytes, value..<position, field, row, words, &work)
+        }
+      }
+      if position < 0 { return false }
+      literalStart = position
+    }
+    position = JSONScanner.skipSpace(bytes, position, end)
+    guard position == end else { return failSyntax(position, end, &work) }
+    if seenCount < plans.count {
+      for field in plans.indices where work.seen[field] != work.event {
+        fillNull(field, end..<end, row, &words, &nulls, &work)
+      }
+    }
+    if work.failure != nil { return false }
+    if learning { order.learn(bytes, closing: literalStart..<end, plans: plans) }
+    return true
+  }
+
+  /// Finds the field of a key that starts behind its quote, and moves behind the closing quote, or to the complement of the
+  /// place where the key is not a string.
+  @inline(always)
+  private func findKey(
+    _ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ position: inout Int, _ work: inout DecoderWork
+  ) -> Int {
+    let stop = JSONScanner.plainTextEnd(bytes, start, end)
+    if stop < end && bytes[stop] == UInt8(ascii: "\"") {
+      position = stop &+ 1
+      return keys.find(bytes, start..<stop)
+    }
+    return findEscapedKey(bytes, start, end, &position, &work)
+  }
+
+  private func findEscapedKey(
+    _ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ position: inout Int, _ work: inout DecoderWork
+  ) -> Int {
+    position = JSONScanner.skipString(bytes, start, end)
+    if position < 0 { return -1 }
+    work.scratch.removeAll(keepingCapacity: true)
+    JSONEscapes.append(unescaping: bytes, start..<(position &- 1), to: &work.scratch)
+    let count = work.scratch.count
+    work.scratch.append(contentsOf: repeatElement(0, count: 32))
+    return keys.find(work.scratch.span, 0..<count)
+  }
+
+  /// The event is a value of another kind, or not JSON at all.
+  private func failOtherThanObject(_ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ work: inout DecoderWork) -> Bool {
+    var deepest = 0
+    var position = JSONScanner.skipValue(bytes, start, end, deepest: &deepest)
+    if position < 0 { return failSyntax(~position, end, &work) }
+    position = JSONScanner.skipSpace(bytes, position, end)
+    if position != end { return failSyntax(position, end, &work) }
+    work.fail(.notObject, start..<end)
+    return false
+  }
+
+  private func failSyntax(_ position: Int, _ end: Int, _ work: inout DecoderWork) -> Bool {
+    work.failSyntax(min(position, end))
+    return false
+  }
+}
