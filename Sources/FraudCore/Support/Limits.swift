@@ -39,4 +39,23 @@ public enum Limits {
 
   /// Bytes of a key that are kept as they are; a longer one is kept as its SHA-256.
   public static let keyBytes = 256
+  /// Bytes of one expression's text. Spark has no limit; the longest known rules (thousands of literals in an IN list) stay
+  /// below a tenth of it.
+  public static let expressionBytes = 256 << 10
+
+  /// Parentheses, function calls and CASEs within each other. The parser needs some 2 KiB of stack a level, so this stays
+  /// below half of the smallest stack a thread is given (512 KiB). AND, OR, NOT and chains of operators need no depth.
+  public static let expressionDepth = 250
+
+  /// Nodes of one checked expression.
+  public static let expressionNodes = 65_536
+
+  /// Elements of one IN list; a longer one is a declared list.
+  public static let inListElements = 10_000
+
+  /// Bytes of one LIKE or regular-expression pattern.
+  public static let patternBytes = 64 << 10
+
+  /// Mistakes reported for one expression; the rest is left out.
+  public static let expressionDiagnostics = 20
 }
