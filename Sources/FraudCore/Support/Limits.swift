@@ -39,6 +39,7 @@ public enum Limits {
 
   /// Bytes of a key that are kept as they are; a longer one is kept as its SHA-256.
   public static let keyBytes = 256
+
   /// Bytes of one expression's text. Spark has no limit; the longest known rules (thousands of literals in an IN list) stay
   /// below a tenth of it.
   public static let expressionBytes = 256 << 10

@@ -66,7 +66,8 @@ private struct Sum {
       digits = digits[..<point]
     }
     let shown = String(decoding: text, as: UTF8.self)
-    guard digits.allSatisfy(isDigit), fraction?.allSatisfy(isDigit) ?? true, !digits.isEmpty || fraction?.isEmpty == false
+    guard digits.allSatisfy(isDigit), fraction?.allSatisfy(isDigit) ?? true,
+      !digits.isEmpty || fraction?.isEmpty == false
     else { throw LiteralError("'\(shown)' is not a number of \(unit.rawValue)s") }
     guard fraction == nil || unit == .second else {
       throw LiteralError("only SECOND may have a fraction, not \(unit.rawValue.uppercased())")

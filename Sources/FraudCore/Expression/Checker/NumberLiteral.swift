@@ -17,7 +17,9 @@ struct NumberLiteral {
     case .decimal, .bigDecimal:
       self = try Self.decimal(number.text, negative: negative)
     case .tinyint:
-      guard let value = Int8(sign + number.text) else { throw Self.outOfRange(sign + number.text, "TINYINT, −128 to 127") }
+      guard let value = Int8(sign + number.text) else {
+        throw Self.outOfRange(sign + number.text, "TINYINT, −128 to 127")
+      }
       self.init(type: .tinyint, value: .integer(Int64(value)))
     case .smallint:
       guard let value = Int16(sign + number.text) else {

@@ -106,7 +106,9 @@ struct Lexer {
         report("a name with other letters than A to Z stands in back-quotes: `\(word)`", to: last)
       } else {
         let code = String(scalar.value, radix: 16, uppercase: true)
-        report("the character U+\(String(repeating: "0", count: max(0, 4 - code.count)))\(code) has no meaning here", to: end)
+        report(
+          "the character U+\(String(repeating: "0", count: max(0, 4 - code.count)))\(code) has no meaning here", to: end
+        )
       }
     }
   }

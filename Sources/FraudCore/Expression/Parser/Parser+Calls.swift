@@ -105,7 +105,8 @@ extension Parser {
 
   /// `datediff(HOUR, a, b)`: the unit becomes a string argument of the function with a unit.
   private mutating func unitCall(_ name: String, from start: Int, focus: Range<Int>) throws(ExpressionError) -> Int {
-    let unit = add(.string(Array((token.word ?? "").uppercased().utf8)), from: token.range.lowerBound, focus: token.range)
+    let unit = add(
+      .string(Array((token.word ?? "").uppercased().utf8)), from: token.range.lowerBound, focus: token.range)
     advance()
     var arguments = [unit]
     while accept(.comma) { arguments.append(try expression()) }

@@ -69,7 +69,9 @@ extension Parser {
       advance()
       return try isPredicate(value, from: start, focus: focus)
     default:
-      if negated { throw failure("expected BETWEEN, IN, LIKE, ILIKE or RLIKE after NOT, found \(peek().name)", at: peek().range) }
+      if negated {
+        throw failure("expected BETWEEN, IN, LIKE, ILIKE or RLIKE after NOT, found \(peek().name)", at: peek().range)
+      }
       return value
     }
   }
@@ -97,7 +99,9 @@ extension Parser {
       return add(.inList(name: name, negated: negated), [value], from: start, focus: nameRange)
     }
     try expect(.open, "after IN")
-    if at(word: "select") || at(word: "with") { throw failure("subqueries are not supported; declare a list and write IN LIST(name)") }
+    if at(word: "select") || at(word: "with") {
+      throw failure("subqueries are not supported; declare a list and write IN LIST(name)")
+    }
     if at(.close) { throw failure("IN needs at least one value") }
     var children = [value]
     repeat {

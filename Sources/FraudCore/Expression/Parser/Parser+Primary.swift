@@ -98,8 +98,9 @@ extension Parser {
         throw failure("'\(word)' before a string is not supported; TIMESTAMP, DATE, INTERVAL and r are", at: range)
       }
     }
-    if next.kind == .mark(.open), !(Self.operatorWords.contains(lowercased) && lowercased != "like" && lowercased != "ilike"
-      && lowercased != "rlike" && lowercased != "regexp")
+    if next.kind == .mark(.open),
+      !(Self.operatorWords.contains(lowercased) && lowercased != "like" && lowercased != "ilike"
+        && lowercased != "rlike" && lowercased != "regexp")
     {
       advance()
       return try call(lowercased, from: start, focus: range)
