@@ -57,7 +57,7 @@ let package = Package(
       name: "FraudCoreTests", dependencies: ["FraudCore"], exclude: ["Cases"],
       swiftSettings: settings),
     .testTarget(
-      name: "FraudKafkaTests", dependencies: ["FraudKafka", "CRdkafka"], swiftSettings: settings),
+      name: "FraudKafkaTests", dependencies: ["FraudCore", "FraudKafka", "CRdkafka"], swiftSettings: settings),
     .testTarget(name: "FraudStoreTests", dependencies: ["FraudStore"], swiftSettings: settings),
     .testTarget(
       name: "FraudctlTests", dependencies: ["FraudCore", "FraudStore", "fraudctl"],

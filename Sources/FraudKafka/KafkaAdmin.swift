@@ -1,4 +1,5 @@
 import CRdkafka
+public import FraudCore
 
 /// Asks a cluster about its topics, and creates and deletes them.
 ///

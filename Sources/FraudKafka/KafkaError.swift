@@ -1,3 +1,5 @@
+public import FraudCore
+
 /// What went wrong with Kafka.
 public struct KafkaError: Error, Sendable, CustomStringConvertible {
   /// What a caller can branch on.

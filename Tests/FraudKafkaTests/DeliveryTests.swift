@@ -1,3 +1,4 @@
+import FraudCore
 import FraudKafka
 import Testing
 
@@ -100,7 +101,7 @@ import Testing
       var failures: [TopicPartition: KafkaError] = [:]
       var batch = MessageBatch()
       let received = try consumer.read(into: &batch, until: { !failures.isEmpty && !$0.isEmpty }) { event in
-        if case .failed(let partition, let error) = event { failures[partition] = error }
+        if case .failed(let partition, let error) = event { failures[partition] = error as? KafkaError }
       }
       #expect(received.map(\.value) == ["kept"])
       #expect(failures[lost]?.code == .offsetOutOfRange)

@@ -1,3 +1,4 @@
+import FraudCore
 import FraudKafka
 import Testing
 

@@ -1,4 +1,5 @@
 import Foundation
+import FraudCore
 import FraudKafka
 import Testing
 

@@ -1,4 +1,5 @@
 import Foundation
+import FraudCore
 import FraudKafka
 import Testing
 
@@ -72,7 +73,7 @@ extension KafkaConsumer {
   /// Polls until `isDone` says so, at most 20 s, and returns the messages; events go to `onEvent`.
   func read(
     into batch: inout MessageBatch, until isDone: ([Received]) -> Bool,
-    onEvent: (ConsumerEvent) throws -> Void = { _ in }
+    onEvent: (SourceEvent) throws -> Void = { _ in }
   ) throws -> [Received] {
     let end = ContinuousClock.now + .seconds(20)
     var received: [Received] = []

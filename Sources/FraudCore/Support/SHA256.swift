@@ -22,7 +22,7 @@ public struct SHA256: Sendable {
     for index in bytes.indices { append(bytes[index]) }
   }
 
-  private mutating func append(_ byte: UInt8) {
+  mutating func append(_ byte: UInt8) {
     block[blockCount] = byte
     blockCount += 1
     byteCount &+= 1
@@ -34,10 +34,7 @@ public struct SHA256: Sendable {
 
   /// Ends the message and gives its 32 bytes.
   public consuming func finalize() -> [UInt8] {
-    let bits = byteCount &* 8
-    append(0x80)
-    while blockCount != 56 { append(0) }
-    for shift in stride(from: 56, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: bits >> UInt64(shift))) }
+    pad()
     var digest: [UInt8] = []
     digest.reserveCapacity(32)
     for index in 0..<8 {
@@ -46,6 +43,19 @@ public struct SHA256: Sendable {
       }
     }
     return digest
+  }
+
+  /// Ends the message and gives its first 16 bytes, without allocating.
+  consuming func finalizedHead() -> (UInt64, UInt64) {
+    pad()
+    return (UInt64(state[0]) << 32 | UInt64(state[1]), UInt64(state[2]) << 32 | UInt64(state[3]))
+  }
+
+  private mutating func pad() {
+    let bits = byteCount &* 8
+    append(0x80)
+    while blockCount != 56 { append(0) }
+    for shift in stride(from: 56, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: bits >> UInt64(shift))) }
   }
 
   /// The digest of one piece.

@@ -1,4 +1,5 @@
 import CRdkafka
+import FraudCore
 import Logging
 import Synchronization
 

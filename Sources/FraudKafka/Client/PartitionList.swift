@@ -1,4 +1,5 @@
 import CRdkafka
+import FraudCore
 
 /// Owns an `rd_kafka_topic_partition_list_t`.
 @safe struct PartitionList: ~Copyable {

@@ -1,23 +1,7 @@
 import CRdkafka
+public import FraudCore
 import Logging
 import Synchronization
-
-/// Something that happened to a consumer besides messages.
-public enum ConsumerEvent: Sendable {
-  /// The group gave these partitions to this member. The owner answers with ``KafkaConsumer/assign(_:)``, naming where
-  /// each starts; until then nothing is read.
-  case assigned([TopicPartition])
-  /// The group takes these partitions away. The owner finishes or discards what it holds of them and answers with
-  /// ``KafkaConsumer/unassign()``; the group waits for that.
-  case revoked([TopicPartition])
-  /// These partitions are gone and may have a new owner already. Nothing of them may be committed any more. The owner
-  /// answers with ``KafkaConsumer/unassign()``.
-  case lost([TopicPartition])
-  /// Everything up to the partition's end (the last stable offset, when reading committed messages) has been read.
-  case reachedEnd(TopicPartition, offset: Int64)
-  /// One partition cannot be read on, for instance since its start lies out of range; the others are not affected.
-  case failed(TopicPartition, KafkaError)
-}
 
 /// Reads topics as a member of a consumer group, with offsets kept by the owner.
 ///
@@ -27,7 +11,7 @@ public enum ConsumerEvent: Sendable {
 /// is the defence against clients and brokers that deliver one twice.
 ///
 /// While the owner cannot take messages it pauses the partitions and polls on; a member that does not poll loses them.
-public final class KafkaConsumer {
+public final class KafkaConsumer: RecordSource {
   private struct Position {
     var next: Int64?
     var isPaused = false
@@ -90,7 +74,7 @@ public final class KafkaConsumer {
     }
   }
 
-  /// Joins the group for these topics, all of which must exist. Partitions come as ``ConsumerEvent/assigned(_:)`` from
+  /// Joins the group for these topics, all of which must exist. Partitions come as ``SourceEvent/assigned(_:)`` from
   /// later polls. Blocks up to the connection's request timeout.
   ///
   /// - Throws: ``KafkaError`` with `.unavailable` when no broker answers, `.unknownTopic` naming the nearest topic.
@@ -109,7 +93,7 @@ public final class KafkaConsumer {
 
   /// Reads these partitions from these offsets, and no others.
   ///
-  /// This answers ``ConsumerEvent/assigned(_:)``. Called again it goes back (or ahead) to other offsets. Without a
+  /// This answers ``SourceEvent/assigned(_:)``. Called again it goes back (or ahead) to other offsets. Without a
   /// subscription it reads partitions outside any group.
   public func assign(_ starts: [TopicPartition: StartOffset]) throws(KafkaError) {
     let sorted = starts.sorted { $0.key < $1.key }
@@ -133,7 +117,7 @@ public final class KafkaConsumer {
     }
   }
 
-  /// Gives every partition back. This answers ``ConsumerEvent/revoked(_:)`` and ``ConsumerEvent/lost(_:)``.
+  /// Gives every partition back. This answers ``SourceEvent/revoked(_:)`` and ``SourceEvent/lost(_:)``.
   public func unassign() throws(KafkaError) {
     positions = [:]
     let result = unsafe rd_kafka_assign(client.raw, nil)
@@ -149,7 +133,7 @@ public final class KafkaConsumer {
   /// - Throws: ``KafkaError``: `.fatal`, `.fenced`, `.notAuthorized` when this consumer is of no more use;
   ///   `.unknownTopic` when a subscribed topic does not exist. Brokers that are away are no error: the consumer waits
   ///   for them, ``unreachableDuration`` says how long already.
-  public func poll(into batch: inout MessageBatch, timeout: Duration) throws(KafkaError) -> ConsumerEvent? {
+  public func poll(into batch: inout MessageBatch, timeout: Duration) throws(KafkaError) -> SourceEvent? {
     client.context.writeLog()
     batch.removeAll()
     if let error = pendingError {
@@ -232,7 +216,7 @@ public final class KafkaConsumer {
   /// What a message that carries an error means; `nil` if librdkafka recovers by itself.
   private func event(
     of message: UnsafeMutablePointer<rd_kafka_message_t>, error: rd_kafka_resp_err_t
-  ) -> Result<ConsumerEvent, KafkaError>? {
+  ) -> Result<SourceEvent, KafkaError>? {
     let partition = unsafe message.pointee.rkt.map {
       unsafe TopicPartition(topic: String(cString: rd_kafka_topic_name($0)), partition: message.pointee.partition)
     }
@@ -262,7 +246,7 @@ public final class KafkaConsumer {
     }
   }
 
-  private func takeRebalance() -> ConsumerEvent? {
+  private func takeRebalance() -> SourceEvent? {
     if pendingRebalances.isEmpty {
       pendingRebalances = client.context.state.withLock { state in
         defer { state.rebalances = [] }

@@ -1,4 +1,5 @@
 import CRdkafka
+public import FraudCore
 import Synchronization
 
 /// How the messages of a producer have fared so far.

@@ -49,19 +49,19 @@ public struct MessageBatch: Sendable {
   public var isFull: Bool { messages.count >= messagesMax || bytes.count >= bytesMax }
 
   /// Empties the batch. A buffer that one large message has grown is given back.
-  mutating func removeAll() {
+  package mutating func removeAll() {
     messages.removeAll(keepingCapacity: true)
     runs.removeAll(keepingCapacity: true)
     bytes.removeAll(keepingCapacity: bytes.capacity <= 2 * bytesMax)
   }
 
   /// Adds a message of a partition that is not that of the last run.
-  mutating func beginRun(_ partition: TopicPartition) {
+  package mutating func beginRun(_ partition: TopicPartition) {
     runs.append(Run(partition: partition, messages: messages.count..<messages.count))
   }
 
   /// Adds a message to the last run.
-  mutating func append(
+  package mutating func append(
     offset: Int64, timestampMilliseconds: Int64?, key: UnsafeRawBufferPointer?, value: UnsafeRawBufferPointer?
   ) {
     let keyRange = unsafe key.map { unsafe appendBytes($0) }
