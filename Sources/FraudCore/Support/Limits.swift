@@ -59,4 +59,7 @@ public enum Limits {
 
   /// Mistakes reported for one expression; the rest is left out.
   public static let expressionDiagnostics = 20
+
+  /// Bytes a text may have that a function makes (`repeat`, `replace`, `concat`); more is the row error `TEXT_TOO_LONG`.
+  public static let resultTextBytes = 16 << 20
 }

@@ -27,6 +27,8 @@ public enum EvaluationError: UInt8, Error, Sendable, Hashable, CaseIterable {
   case regexGroupIndex
   /// `split_part` and the like count from 1 or −1.
   case indexOfZero
+  /// `elt` has no such argument.
+  case indexOutOfRange
   /// A format of `to_timestamp` is not one.
   case datetimePattern
   /// A result would exceed the text length that `Limits` allow.
@@ -48,6 +50,7 @@ public enum EvaluationError: UInt8, Error, Sendable, Hashable, CaseIterable {
     case .regexNotSupported: "REGEX_NOT_SUPPORTED"
     case .regexGroupIndex: "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX"
     case .indexOfZero: "INVALID_INDEX_OF_ZERO"
+    case .indexOutOfRange: "INVALID_ARRAY_INDEX"
     case .datetimePattern: "INVALID_DATETIME_PATTERN"
     case .textTooLong: "TEXT_TOO_LONG"
     }
