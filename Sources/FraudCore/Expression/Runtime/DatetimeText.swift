@@ -4,7 +4,7 @@ package enum DatetimeText {
   ///
   /// A time without a date, which Spark takes for today, is refused: there is no clock here.
   package static func timestamp(of text: Span<UInt8>, zones: TimeZones) throws(EvaluationError) -> Int64 {
-    let range = NumberText.trimmed(text)
+    let range = NumberConversion.trimmed(text)
     var index = range.lowerBound
     let end = range.upperBound
     guard index < end else { throw .castInvalidInput }
@@ -54,7 +54,7 @@ package enum DatetimeText {
     var seconds = day.days * 86_400 + fields[3] * 3_600 + fields[4] * 60 + fields[5]
     if !zone.isEmpty {
       let name = zone.span
-      let trimmed = NumberText.trimmed(name)
+      let trimmed = NumberConversion.trimmed(name)
       guard let zone = zones.zone(named: Array(zone[trimmed])) else { throw .castInvalidInput }
       seconds -= zone.offset(atLocal: seconds)
     }
@@ -66,7 +66,7 @@ package enum DatetimeText {
 
   /// Reads `y[-m[-d]]` as days since 1970; after a day a space or `T` may follow with anything.
   package static func date(of text: Span<UInt8>) throws(EvaluationError) -> Int64 {
-    let range = NumberText.trimmed(text)
+    let range = NumberConversion.trimmed(text)
     var index = range.lowerBound
     let end = range.upperBound
     guard index < end else { throw .castInvalidInput }
@@ -136,7 +136,7 @@ package enum DatetimeText {
     var result = Array("INTERVAL '".utf8)
     if microseconds < 0 { result.append(UInt8(ascii: "-")) }
     let seconds = Int64(magnitude / 1_000_000)
-    result += NumberText.text(seconds / 86_400)
+    result += NumberConversion.text(seconds / 86_400)
     result.append(UInt8(ascii: " "))
     append(seconds / 3_600 % 24, digits: 2, to: &result)
     result.append(UInt8(ascii: ":"))
@@ -155,7 +155,7 @@ package enum DatetimeText {
   }
 
   static func append(_ value: Int64, digits: Int, to text: inout [UInt8]) {
-    let written = NumberText.text(value)
+    let written = NumberConversion.text(value)
     for _ in 0..<max(0, digits - written.count) { text.append(48) }
     text += written
   }

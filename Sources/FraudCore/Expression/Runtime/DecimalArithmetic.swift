@@ -190,7 +190,7 @@ package enum DecimalArithmetic {
     of value: Double, precision: Int, scale: Int
   ) throws(EvaluationError) -> Int128 {
     guard value.isFinite else { throw .decimalOverflow }
-    let digits = NumberText.shortestDigits(value)
+    let digits = NumberConversion.shortestDigits(value)
     return try decimal(
       of: digits.digits, exponent: digits.exponent, negative: value < 0, precision: precision, scale: scale)
   }
@@ -215,7 +215,7 @@ package enum DecimalArithmetic {
   package static func decimal(
     of text: Span<UInt8>, precision: Int, scale: Int
   ) throws(EvaluationError) -> Int128 {
-    let range = NumberText.trimmed(text)
+    let range = NumberConversion.trimmed(text)
     var index = range.lowerBound
     let end = range.upperBound
     var negative = false

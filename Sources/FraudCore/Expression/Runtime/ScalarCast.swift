@@ -27,10 +27,10 @@ enum ScalarCast {
   ) throws(EvaluationError) -> Value {
     switch result {
     case .string: value
-    case .boolean: .boolean(try NumberText.boolean(of: text))
-    case .tinyint, .smallint, .int, .bigint: .integer(try NumberText.integer(of: text, in: result.integerRange))
-    case .double: .double(try NumberText.double(of: text))
-    case .float: .double(try NumberText.float(of: text))
+    case .boolean: .boolean(try NumberConversion.boolean(of: text))
+    case .tinyint, .smallint, .int, .bigint: .integer(try NumberConversion.integer(of: text, in: result.integerRange))
+    case .double: .double(try NumberConversion.double(of: text))
+    case .float: .double(try NumberConversion.float(of: text))
     case .decimal(let precision, let scale):
       .decimal(try DecimalArithmetic.decimal(of: text, precision: precision, scale: scale))
     case .date: .integer(try DatetimeText.date(of: text))
@@ -57,7 +57,7 @@ enum ScalarCast {
     case .float: return .double(Double(Float(integer)))
     case .decimal(let precision, let scale):
       return .decimal(try DecimalArithmetic.rescale(Int128(integer), from: 0, to: scale, precision: precision))
-    case .string: return .string(NumberText.text(integer))
+    case .string: return .string(NumberConversion.text(integer))
     case .timestamp:
       // Spark's conversion stops at the ends of the range instead of raising.
       let (microseconds, overflow) = integer.multipliedReportingOverflow(by: Calendar.microsecondsPerSecond)
@@ -74,7 +74,7 @@ enum ScalarCast {
     case .float: return .double(Double(Float(double)))
     case .decimal(let precision, let scale):
       return .decimal(try DecimalArithmetic.decimal(of: double, precision: precision, scale: scale))
-    case .string: return .string(type == .float ? NumberText.text(float: double) : NumberText.text(double))
+    case .string: return .string(type == .float ? NumberConversion.text(float: double) : NumberConversion.text(double))
     case .timestamp:
       guard double.isFinite else { throw .castInvalidInput }
       return .integer(try integer(of: double * 1e6, in: .min ... .max))

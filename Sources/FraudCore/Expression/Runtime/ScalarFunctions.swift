@@ -123,7 +123,7 @@ enum ScalarFunctions {
   /// Rounds the shortest decimal text of a double: 2.675 to two digits is 2.68.
   private static func round(_ value: Double, _ places: Int, halfEven: Bool) -> Double {
     guard value.isFinite, value != 0 else { return value }
-    let (digits, exponent) = NumberText.shortestDigits(value)
+    let (digits, exponent) = NumberConversion.shortestDigits(value)
     let drop = -exponent - places
     guard drop > 0 else { return value }
     guard drop <= 18 else { return value < 0 ? -0.0 : 0.0 }

@@ -1,5 +1,5 @@
 /// Numbers and booleans as text, in Java's syntax, which is Spark's.
-package enum NumberText {
+package enum NumberConversion {
   /// The part of a text without the white space and control characters of ASCII around it.
   package static func trimmed(_ text: Span<UInt8>) -> Range<Int> {
     var start = 0
