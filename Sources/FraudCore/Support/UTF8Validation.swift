@@ -5,7 +5,7 @@
 /// together: the first fault of a block is the first fault of its line.
 ///
 /// - Source: The Unicode Standard, table 3-7, "Well-Formed UTF-8 Byte Sequences".
-func firstInvalidUTF8(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
+package func firstInvalidUTF8(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
   let end = range.upperBound
   var index = range.lowerBound
   precondition(index >= 0 && end <= bytes.count, "a range inside the bytes")

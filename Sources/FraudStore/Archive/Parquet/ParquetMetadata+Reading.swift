@@ -238,7 +238,8 @@ extension ColumnChunkMetadata {
         }
       }
     case 14: bloomFilterOffset = try reader.int64(field)
-    case 15: bloomFilterByteCount = try reader.int32(field)
+    // Some writer of old used the number for a list of its own.
+    case 15 where field.type == .int32: bloomFilterByteCount = try reader.int32(field)
     default: try reader.skip(field.type)
     }
   }

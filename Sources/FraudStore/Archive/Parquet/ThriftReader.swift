@@ -144,8 +144,10 @@ struct ThriftReader {
   }
 
   mutating func int32(_ field: FieldHeader) throws(StoreError) -> Int32 {
-    try expect(field.type == .int32 || field.type == .int16, "a 32-bit integer")
-    return try int32Element()
+    guard let value = Int32(exactly: try int64(field)) else {
+      throw .corrupt("a number beyond 32 bits in the metadata")
+    }
+    return value
   }
 
   mutating func int32Element() throws(StoreError) -> Int32 {
@@ -153,8 +155,10 @@ struct ThriftReader {
     return value
   }
 
+  /// An integer of any declared width: writers have been seen to differ.
   mutating func int64(_ field: FieldHeader) throws(StoreError) -> Int64 {
-    try expect(field.type == .int64, "a 64-bit integer")
+    if field.type == .int8 { return Int64(try int8(field)) }
+    try expect(field.type == .int16 || field.type == .int32 || field.type == .int64, "an integer")
     return try zigZag()
   }
 
