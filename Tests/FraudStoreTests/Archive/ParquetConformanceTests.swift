@@ -14,7 +14,12 @@ import Testing
     var read: String
     var rows: Int64?
     var columns: Int?
-    var row_groups: Int?
+    var rowGroups: Int?
+
+    enum CodingKeys: String, CodingKey {
+      case file, read, rows, columns
+      case rowGroups = "row_groups"
+    }
   }
 
   func expectations(_ material: SharedMaterial.ParquetTesting) throws -> [Expectation] {
@@ -38,7 +43,7 @@ import Testing
         if expected.read == "ok" {
           #expect(file.metadata.rowCount == expected.rows, "\(expected.file)")
           #expect(file.columns.count == expected.columns, "\(expected.file)")
-          #expect(file.metadata.rowGroups.count == expected.row_groups, "\(expected.file)")
+          #expect(file.metadata.rowGroups.count == expected.rowGroups, "\(expected.file)")
         }
         // pyarrow does not look at checksums unless it is told to.
         var rows = try ParquetRowReader(file, verifiesChecksums: false)
