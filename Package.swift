@@ -60,7 +60,11 @@ let package = Package(
       name: "FraudKafkaTests", dependencies: ["FraudCore", "FraudKafka", "CRdkafka"], swiftSettings: settings),
     .testTarget(name: "FraudStoreTests", dependencies: ["FraudStore"], swiftSettings: settings),
     .testTarget(
-      name: "FraudctlTests", dependencies: ["FraudCore", "FraudStore", "fraudctl"],
+      name: "FraudctlTests",
+      dependencies: [
+        "FraudCore", "FraudKafka", "FraudStore", "fraudctl",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

@@ -21,7 +21,8 @@ public final class KafkaAdmin {
       reserved: [("statistics.interval.ms", "0")])
     self.connection = connection
     client = try ClientHandle(
-      RD_KAFKA_PRODUCER, configuration: configuration, context: ClientContext(label: "fraud.kafka.admin"))
+      RD_KAFKA_PRODUCER, configuration: configuration, context: ClientContext(label: "fraud.kafka.admin", isQuiet: true)
+    )
   }
 
   /// Every topic of the cluster, by name.

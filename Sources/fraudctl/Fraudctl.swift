@@ -6,5 +6,5 @@ struct Fraudctl: AsyncParsableCommand {
     commandName: "fraudctl",
     abstract: "Find fraud in event streams: score files, process Kafka topics, keep alerts.",
     version: "0.1.0",
-    subcommands: [])
+    subcommands: [BrokerCommand.self, ProduceCommand.self])
 }

@@ -39,8 +39,15 @@ final class ClientContext: Sendable {
 
   let state = Mutex(State())
   let logger: Logger
+  /// The least severe of librdkafka's levels that is worth a warning: a client whose every failure is thrown at its
+  /// caller needs none.
+  let warningLevel: Int32
 
-  init(label: String) { logger = Logger(label: label) }
+  /// - Parameter isQuiet: whether failing connections are logged for debugging only, since the caller hears of them.
+  init(label: String, isQuiet: Bool = false) {
+    logger = Logger(label: label)
+    warningLevel = isQuiet ? 3 : 4
+  }
 
   /// The context of a client, for callbacks that are handed the client only.
   static func of(_ client: OpaquePointer?) -> ClientContext? {
@@ -58,7 +65,7 @@ final class ClientContext: Sendable {
       let line = LogLine(level: ClientContext.level(of: name) ?? level, text: "\(name): \(message)")
       context.state.withLock {
         // The error callback says so too, but only once somebody polls.
-        if name == "FAIL" { $0.lastError = ClientContext.withoutThread(message) }
+        if name == "FAIL" { $0.lastError = ClientContext.essence(of: message) }
         if $0.logLines.count < ClientContext.logLinesMax {
           $0.logLines.append(line)
         } else {
@@ -83,10 +90,12 @@ final class ClientContext: Sendable {
     }
   }
 
-  /// A line without the name of the thread that it begins with.
-  private static func withoutThread(_ message: String) -> String {
-    guard message.hasPrefix("[thrd:"), let end = message.firstRange(of: "]: ") else { return message }
-    return String(message[end.upperBound...])
+  /// What a line says between the name of the thread that it begins with and the timing that it ends with.
+  private static func essence(of message: String) -> String {
+    var essence = message[...]
+    if essence.hasPrefix("[thrd:"), let end = essence.firstRange(of: "]: ") { essence = essence[end.upperBound...] }
+    if let end = essence.firstRange(of: " (after ") { essence = essence[..<end.lowerBound] }
+    return String(essence)
   }
 
   /// librdkafka's level for a kind of line, where it is wrong for us: properties of the other kind of client in one
@@ -122,7 +131,8 @@ final class ClientContext: Sendable {
       let level: Logger.Level =
         switch line.level {
         case ...3: .error
-        case 4: .warning
+        case ...warningLevel: .warning
+        case 4: .debug
         case 5: .notice
         case 6: .info
         default: .debug

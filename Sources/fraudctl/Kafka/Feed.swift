@@ -1,0 +1,139 @@
+import Foundation
+import FraudCore
+import FraudKafka
+
+/// Sends the messages of an input to a topic, in order, with keys, at a rate.
+struct Feed {
+  /// How far it has come.
+  struct Counts {
+    /// Messages of the input.
+    var read = 0
+    /// Messages handed to the producer, and their bytes.
+    var sent = 0
+    var bytes = 0
+    /// Records that make no message, and the first reasons.
+    var skipped = 0
+    var problems: [String] = []
+    /// Messages sent without a key though one was asked for.
+    var withoutKey = 0
+    /// Messages sent with the time of sending though a field's was asked for.
+    var withoutTimestamp = 0
+  }
+
+  static let problemsMax = 10
+  /// How long brokers may be away before the feed gives up.
+  static let patience = Duration.seconds(30)
+
+  let topic: String
+  /// The field whose text is the message's key.
+  var key: String?
+  /// The field that is the message's timestamp, and the unit of one that is a number.
+  var timestamp: (field: String, unit: TimestampUnit)?
+  /// Messages a second; as fast as the brokers take them if `nil`.
+  var rate: Double?
+  private(set) var counts = Counts()
+
+  init(topic: String) { self.topic = topic }
+
+  /// Sends everything that `input` holds, unless interrupted.
+  ///
+  /// - Parameter onProgress: called at least every 256 messages and ten times a second.
+  /// - Throws: ``Failure`` or ``KafkaError``; what was sent before is on its way.
+  mutating func send(
+    _ input: inout MessageInput, through producer: KafkaProducer, onProgress: (Counts) -> Void
+  ) throws {
+    let start = ContinuousClock.now
+    let keyName = key.map { Array($0.utf8) }
+    let timestampName = timestamp.map { Array($0.field.utf8) }
+    let base = counts.read
+    var message: [UInt8] = []
+    var problem: String?
+    while !Interruption.isRequested, try input.next(into: &message, problem: &problem) {
+      counts.read += 1
+      if let problem {
+        counts.skipped += 1
+        if counts.problems.count < Self.problemsMax {
+          counts.problems.append("\(input.path), record \(input.line): \(problem)")
+        }
+        continue
+      }
+      if let rate {
+        wait(until: start + .seconds(Double(counts.read - base - 1) / rate), producer, onProgress)
+        if Interruption.isRequested { break }
+      }
+      let key = keyName.flatMap { text(of: $0, in: message.span) }
+      if keyName != nil, key == nil { counts.withoutKey += 1 }
+      let milliseconds = timestampName.flatMap { timestamp(of: $0, in: message.span) }
+      if timestampName != nil, milliseconds == nil { counts.withoutTimestamp += 1 }
+      try send(message, key, milliseconds, producer, onProgress)
+      if counts.sent % 256 == 0 { onProgress(counts) }
+    }
+    onProgress(counts)
+  }
+
+  /// The text of a field of a JSON object.
+  private func text(of field: [UInt8], in message: Span<UInt8>) -> [UInt8]? {
+    guard let value = JSON.member(field, of: message) else { return nil }
+    return JSON.text(of: value, in: message)
+  }
+
+  /// The instant in a field of a JSON object, in milliseconds since 1970. Kafka has none before.
+  private func timestamp(of field: [UInt8], in message: Span<UInt8>) -> Int64? {
+    guard let timestamp, let value = JSON.member(field, of: message),
+      let microseconds = JSON.timestamp(of: value, in: message, unit: timestamp.unit), microseconds >= 1_000
+    else { return nil }
+    return microseconds / 1_000
+  }
+
+  private mutating func send(
+    _ message: [UInt8], _ key: [UInt8]?, _ milliseconds: Int64?, _ producer: KafkaProducer,
+    _ onProgress: (Counts) -> Void
+  ) throws {
+    while true {
+      do throws(KafkaError) {
+        try producer.send(
+          to: topic, key: key?.span, value: message.span, timestampMilliseconds: milliseconds,
+          timeout: .milliseconds(100))
+        counts.sent += 1
+        counts.bytes += message.count
+        return
+      } catch {
+        guard error.code == .queueFull else { throw error }
+      }
+      onProgress(counts)
+      if Interruption.isRequested { return }
+      try Self.checkReachable(producer)
+    }
+  }
+
+  private func wait(until time: ContinuousClock.Instant, _ producer: KafkaProducer, _ onProgress: (Counts) -> Void) {
+    while !Interruption.isRequested {
+      let left = ContinuousClock.now.duration(to: time)
+      guard left > .zero else { return }
+      if left < .milliseconds(1) {
+        usleep(UInt32(max(0, left.components.attoseconds / 1_000_000_000_000)))
+      } else {
+        producer.serve(timeout: min(left, .milliseconds(100)))
+        onProgress(counts)
+      }
+    }
+  }
+
+  /// Waits until everything sent is delivered or given up; after an interruption at most 10 s.
+  func finish(_ producer: KafkaProducer, onProgress: (Counts) -> Void) throws {
+    var deadline: ContinuousClock.Instant?
+    while try producer.flush(timeout: .milliseconds(100)) > 0 {
+      onProgress(counts)
+      if Interruption.isRequested {
+        deadline = deadline ?? .now + .seconds(10)
+        if let deadline, ContinuousClock.now > deadline { return producer.discard() }
+      }
+      try Self.checkReachable(producer)
+    }
+  }
+
+  private static func checkReachable(_ producer: KafkaProducer) throws {
+    guard let away = producer.unreachableDuration, away > patience else { return }
+    throw Failure.unavailable("no broker has answered for \(away.components.seconds) s")
+  }
+}
