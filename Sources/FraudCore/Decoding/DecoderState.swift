@@ -7,7 +7,7 @@ package struct DecoderState {
   /// Members that no field is declared for, in the events that the last call accepted.
   package internal(set) var unknownFields = 0
   /// The lines of a block that are still to be decoded.
-  var lines = LineIndex()
+  var lines = LineCursor()
   var order = KeyOrder()
   var work: DecoderWork
 

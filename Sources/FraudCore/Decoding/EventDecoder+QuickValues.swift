@@ -44,7 +44,7 @@ extension EventDecoder {
         end = digits.extend(bytes, end)
         if digits.count > 15 { return -1 }
       }
-      var magnitude = Double(digits.value)
+      var magnitude = Double(Int64(truncatingIfNeeded: digits.value))
       if bytes[end] == UInt8(ascii: ".") {
         var fraction = Digits(bytes.word(at: end &+ 1))
         end = end &+ 1 &+ fraction.count
@@ -52,7 +52,7 @@ extension EventDecoder {
         // Up to 15 digits and the power of ten are exact doubles, so one division rounds correctly.
         if fraction.count == 0 || digits.count &+ fraction.count > 15 { return -1 }
         let mantissa = digits.value &* Digits.powersOfTen[fraction.count] &+ fraction.value
-        magnitude = Double(mantissa) / DecimalText.powersOfTen[fraction.count]
+        magnitude = Double(Int64(truncatingIfNeeded: mantissa)) / DecimalText.powersOfTen[fraction.count]
       }
       guard isEndOfNumber(bytes[end]) else { return -1 }
       words[row.word(field)] = (isNegative ? -magnitude : magnitude).bitPattern

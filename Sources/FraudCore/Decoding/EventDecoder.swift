@@ -22,50 +22,66 @@ package struct EventDecoder: Sendable {
     keys = KeyTable(schema.fields.map(\.name))
   }
 
-  /// Finds the lines of a block of NDJSON, which is all that the batch's bytes hold.
-  ///
-  /// - Returns: how many events and how many lines the block has; blank lines are no events.
-  package func split(_ batch: inout EventBatch, _ state: inout DecoderState) -> (events: Int, lines: Int) {
+  /// Starts on a block of whole lines of NDJSON, which is all that the batch's bytes hold.
+  package func beginLines(_ batch: inout EventBatch, _ state: inout DecoderState) {
+    if batch.byteCount > 0, batch.bytes[batch.byteCount - 1] != UInt8(ascii: "\n") {
+      batch.bytes[batch.byteCount] = UInt8(ascii: "\n")
+      batch.bytes.append(0)
+    }
     batch.messageBytes = batch.byteCount
-    state.lines.split(batch.bytes.span, count: batch.messageBytes)
-    return (state.lines.eventCount, state.lines.lineCount)
+    state.lines = LineCursor(end: batch.messageBytes)
+    // An order that was learned from messages may hold newlines, which would run from one line into the next.
+    if state.order.hasNewline { state.order = KeyOrder() }
   }
 
-  /// Decodes the next lines of the block that was split, up to the batch's capacity.
+  /// Decodes the next lines of the block, up to the batch's capacity.
   ///
-  /// - Parameters:
-  ///   - firstOffset: the record number of the block's first event.
-  ///   - firstLine: the line number of the block's first line.
-  /// - Returns: whether there was something left to decode.
-  package func decodeNext(
-    _ batch: inout EventBatch, _ state: inout DecoderState, firstOffset: Int64, firstLine: Int64
-  ) -> Bool {
+  /// Positions are counted from the block's start: the first event has offset 0 and stands in line 1.
+  ///
+  /// - Returns: whether there was an event left to decode.
+  package func decodeLines(_ batch: inout EventBatch, _ state: inout DecoderState) -> Bool {
     batch.positions.removeAll(keepingCapacity: true)
-    if state.lines.isAtEnd {
-      batch.rowCount = 0
-      return false
-    }
-    state.lines.take(batch.capacity, firstOffset: firstOffset, firstLine: firstLine, into: &batch.positions)
-    decode(&batch, &state)
-    return true
+    begin(&batch, &state)
+    // The bytes are lent apart from the batch while its columns change.
+    var bytes: [UInt8] = []
+    swap(&bytes, &batch.bytes)
+    let row = Row(index: 0, stride: batch.stride, bitmapStride: batch.bitmapStride)
+    let events = decodeLines(
+      bytes.span, &batch.positions, &batch.words, &batch.validity, row, capacity: batch.capacity, &state)
+    swap(&bytes, &batch.bytes)
+    finish(&batch, &state, rowCount: batch.positions.count)
+    return events > 0
+  }
+
+  /// How many events and lines the block has before the next line to decode, and after it.
+  package func count(_ batch: EventBatch, _ state: DecoderState) -> (events: Int64, lines: Int64) {
+    let remaining = state.lines.countRemaining(batch.bytes.span)
+    return (state.lines.events + remaining.events, state.lines.lines + remaining.lines)
   }
 
   /// Decodes the messages that wait in the batch: the accepted ones become its rows, in order.
   package func decode(_ batch: inout EventBatch, _ state: inout DecoderState) {
-    precondition(batch.layout.fieldCount == plans.count, "the batch is of another schema")
     precondition(batch.positions.count <= batch.capacity, "more messages than rows")
+    begin(&batch, &state)
+    var bytes: [UInt8] = []
+    swap(&bytes, &batch.bytes)
+    let row = Row(index: 0, stride: batch.stride, bitmapStride: batch.bitmapStride)
+    let rowCount = decodeMessages(bytes.span, &batch.positions, &batch.words, &batch.validity, row, &state)
+    swap(&bytes, &batch.bytes)
+    batch.positions.removeLast(batch.positions.count - rowCount)
+    finish(&batch, &state, rowCount: rowCount)
+  }
+
+  private func begin(_ batch: inout EventBatch, _ state: inout DecoderState) {
+    precondition(batch.layout.fieldCount == plans.count, "the batch is of another schema")
     state.rejected.removeAll(keepingCapacity: true)
     state.unknownFields = 0
     batch.removeText()
     state.work.begin(textStart: batch.byteCount)
     clear(&batch)
-    let row = Row(index: 0, stride: batch.stride, bitmapStride: batch.bitmapStride)
-    // The bytes are lent apart from the batch while its columns change.
-    var bytes: [UInt8] = []
-    swap(&bytes, &batch.bytes)
-    let rowCount = decodeMessages(bytes.span, &batch.positions, &batch.words, &batch.validity, row, &state)
-    swap(&bytes, &batch.bytes)
-    batch.positions.removeLast(batch.positions.count - rowCount)
+  }
+
+  private func finish(_ batch: inout EventBatch, _ state: inout DecoderState, rowCount: Int) {
     batch.rowCount = rowCount
     batch.append(text: state.work.text)
     finishValidity(&batch)
@@ -99,30 +115,26 @@ package struct EventDecoder: Sendable {
     var row = first
     var words = words.mutableSpan
     var nulls = nulls.mutableSpan
-    var validUpTo = 0
     for message in positions.indices {
       let position = positions[message]
       let end = position.start &+ position.count
       state.work.failure = nil
       state.work.unknown = 0
-      var accepted = false
+      var isAccepted = false
       if position.count < 0 {
         state.work.fail(.tombstone, position.start..<position.start)
       } else if position.count > Limits.eventBytes {
         state.work.fail(.tooLarge, position.start..<end)
       } else {
-        // All messages are validated at once, up to the first fault, whose event is then the next to be rejected for it.
-        if end > validUpTo {
-          validUpTo = firstInvalidUTF8(bytes, max(validUpTo, position.start)..<textEnd(positions, message))
-        }
-        if validUpTo < end {
-          state.work.fail(.notUTF8, validUpTo..<validUpTo)
-          validUpTo = end
+        let invalid = firstInvalidUTF8(bytes, position.start..<end)
+        if invalid < end {
+          state.work.fail(.notUTF8, invalid..<invalid)
         } else {
-          accepted = decodeEvent(bytes, position.start, end, row, &words, &nulls, &state)
+          _ = decodeEvent(bytes, position.start, end, isLine: false, row, &words, &nulls, &state)
+          isAccepted = state.work.failure == nil
         }
       }
-      if accepted {
+      if isAccepted {
         if message != row.index { positions[row.index] = position }
         row.index &+= 1
         state.unknownFields &+= state.work.unknown
@@ -134,34 +146,90 @@ package struct EventDecoder: Sendable {
     return row.index
   }
 
-  /// Where the text to be validated with a message ends: behind the last message there is.
-  private func textEnd(_ positions: [EventPosition], _ message: Int) -> Int {
-    var last = positions.count - 1
-    while last > message && positions[last].count < 0 { last -= 1 }
-    return positions[last].start + positions[last].count
+  /// Decodes lines until the batch is full; returns how many events there were.
+  private func decodeLines(
+    _ bytes: Span<UInt8>, _ positions: inout [EventPosition], _ words: inout [UInt64], _ nulls: inout [UInt64],
+    _ first: Row, capacity: Int, _ state: inout DecoderState
+  ) -> Int {
+    var row = first
+    var words = words.mutableSpan
+    var nulls = nulls.mutableSpan
+    var cursor = state.lines
+    var events = 0
+    while events < capacity {
+      if cursor.position >= cursor.end { break }
+      if bytes[cursor.position] <= 0x20 {
+        cursor.skipBlankLines(bytes)
+        if cursor.position >= cursor.end { break }
+      }
+      let start = cursor.position
+      state.work.failure = nil
+      state.work.unknown = 0
+      let end = decodeEvent(bytes, start, cursor.end, isLine: true, row, &words, &nulls, &state)
+      // The block is validated at once, up to the first fault, whose line is then rejected for it.
+      if cursor.validUpTo < end {
+        cursor.validUpTo = firstInvalidUTF8(bytes, max(start, cursor.validUpTo)..<cursor.end)
+      }
+      if cursor.validUpTo < end {
+        state.work.failure = DecodingFailure(
+          reason: .notUTF8, field: -1, start: cursor.validUpTo, end: cursor.validUpTo)
+        cursor.validUpTo = end
+      }
+      if end &- start > Limits.eventBytes {
+        state.work.failure = DecodingFailure(reason: .tooLarge, field: -1, start: start, end: end)
+      }
+      let position = EventPosition(
+        offset: cursor.events, line: cursor.lines &+ 1, start: start, count: end &- start)
+      if state.work.failure == nil {
+        positions.append(position)
+        row.index &+= 1
+        state.unknownFields &+= state.work.unknown
+      } else {
+        row.clear(plans, &words, &nulls)
+        state.rejected.append(describe(state.work.failure, bytes, position))
+      }
+      cursor.position = end &+ 1
+      cursor.events &+= 1
+      cursor.lines &+= 1
+      events &+= 1
+    }
+    state.lines = cursor
+    return events
   }
 
-  /// Decodes one event, on the expected path as far as it leads.
+  /// Decodes one event, on the expected path as far as it leads. Notes what is wrong with it.
+  ///
+  /// - Parameters:
+  ///   - limit: the message's end, or with `isLine` that of the block, in which the event's line ends with a newline.
+  /// - Returns: the event's end.
   @inline(always)
   private func decodeEvent(
-    _ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ row: Row, _ words: inout MutableSpan<UInt64>,
+    _ bytes: Span<UInt8>, _ start: Int, _ limit: Int, isLine: Bool, _ row: Row, _ words: inout MutableSpan<UInt64>,
     _ nulls: inout MutableSpan<UInt64>, _ state: inout DecoderState
-  ) -> Bool {
+  ) -> Int {
     if state.order.isStale {
-      return decodeGenerally(
+      let end = isLine ? LineCursor.lineEnd(bytes, start, limit) : limit
+      decodeGenerally(
         bytes, start, end, from: start, steps: 0, learning: true, row, &words, &nulls, &state.order, &state.work)
+      return end
     }
     var steps = 0
-    let position = decodeExpected(bytes, start, end, state.order, row, &words, &nulls, &state.work, &steps)
-    if position < 0 { return false }
+    let position = decodeExpected(
+      bytes, start, limit, isLine: isLine, state.order, row, &words, &nulls, &state.work, &steps)
     if steps == state.order.steps.count {
       state.order.hit()
-      if !state.order.absent.isEmpty { fillAbsent(state.order.absent, end, row, &words, &nulls, &state.work) }
-      return state.work.failure == nil
+      if !state.order.absent.isEmpty { fillAbsent(state.order.absent, position, row, &words, &nulls, &state.work) }
+      return position
     }
-    state.order.miss()
-    return decodeGenerally(
-      bytes, start, end, from: position, steps: steps, learning: false, row, &words, &nulls, &state.order, &state.work)
+    // Values do not reach beyond a line, so the newline that ends it is still ahead.
+    let end = isLine ? LineCursor.lineEnd(bytes, max(position, start), limit) : limit
+    if position >= 0 {
+      state.order.miss()
+      decodeGenerally(
+        bytes, start, end, from: position, steps: steps, learning: false, row, &words, &nulls, &state.order,
+        &state.work)
+    }
+    return end
   }
 
   /// Decodes as long as the bytes are the expected ones.
@@ -170,8 +238,9 @@ package struct EventDecoder: Sendable {
   ///   values, and the end of the object as one more.
   @inline(always)
   private func decodeExpected(
-    _ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ order: KeyOrder, _ row: Row, _ words: inout MutableSpan<UInt64>,
-    _ nulls: inout MutableSpan<UInt64>, _ work: inout DecoderWork, _ steps: inout Int
+    _ bytes: Span<UInt8>, _ start: Int, _ limit: Int, isLine: Bool, _ order: KeyOrder, _ row: Row,
+    _ words: inout MutableSpan<UInt64>, _ nulls: inout MutableSpan<UInt64>, _ work: inout DecoderWork,
+    _ steps: inout Int
   ) -> Int {
     let expected = order.steps.span
     let overflow = order.overflow.span
@@ -181,9 +250,9 @@ package struct EventDecoder: Sendable {
       guard step.literal.matches(bytes, at: position, overflow: overflow) else { return position }
       let value = position &+ step.literal.count
       // A literal with spaces could run beyond a message that was cut off.
-      guard value <= end else { return position }
+      guard value <= limit else { return position }
       if step.kind == .end {
-        guard value == end else { return position }
+        guard isLine ? bytes[value] == UInt8(ascii: "\n") : value == limit else { return position }
         steps &+= 1
         return value
       }
@@ -191,6 +260,7 @@ package struct EventDecoder: Sendable {
       var next = readQuickly(step.kind, bytes, value, field, row, &words, &work)
       if next < 0 {
         // There may be more space than before this value usually is.
+        let end = isLine ? LineCursor.lineEnd(bytes, value, limit) : limit
         let start = JSONScanner.skipSpace(bytes, value, end)
         next =
           field < 0
@@ -214,7 +284,7 @@ package struct EventDecoder: Sendable {
     _ bytes: Span<UInt8>, _ start: Int, _ end: Int, from: Int, steps: Int, learning: Bool, _ row: Row,
     _ words: inout MutableSpan<UInt64>, _ nulls: inout MutableSpan<UInt64>, _ order: inout KeyOrder,
     _ work: inout DecoderWork
-  ) -> Bool {
+  ) {
     work.event &+= 1
     var seenCount = 0
     for step in order.steps.prefix(steps) where step.field >= 0 {
@@ -272,7 +342,7 @@ package struct EventDecoder: Sendable {
           check(bytes, value..<position, field, row, words, &work)
         }
       }
-      if position < 0 { return false }
+      if position < 0 { return }
       literalStart = position
     }
     position = JSONScanner.skipSpace(bytes, position, end)
@@ -282,9 +352,7 @@ package struct EventDecoder: Sendable {
         fillNull(field, end..<end, row, &words, &nulls, &work)
       }
     }
-    if work.failure != nil { return false }
-    if learning { order.learn(bytes, closing: literalStart..<end, plans: plans) }
-    return true
+    if learning && work.failure == nil { order.learn(bytes, closing: literalStart..<end, plans: plans) }
   }
 
   /// Finds the field of a key that starts behind its quote, and moves behind the closing quote, or to the complement of the
@@ -314,18 +382,16 @@ package struct EventDecoder: Sendable {
   }
 
   /// The event is a value of another kind, or not JSON at all.
-  private func failOtherThanObject(_ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ work: inout DecoderWork) -> Bool {
+  private func failOtherThanObject(_ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ work: inout DecoderWork) {
     var deepest = 0
     var position = JSONScanner.skipValue(bytes, start, end, deepest: &deepest)
     if position < 0 { return failSyntax(~position, end, &work) }
     position = JSONScanner.skipSpace(bytes, position, end)
     if position != end { return failSyntax(position, end, &work) }
     work.fail(.notObject, start..<end)
-    return false
   }
 
-  private func failSyntax(_ position: Int, _ end: Int, _ work: inout DecoderWork) -> Bool {
+  private func failSyntax(_ position: Int, _ end: Int, _ work: inout DecoderWork) {
     work.failSyntax(min(position, end))
-    return false
   }
 }

@@ -41,9 +41,14 @@ enum JSONScanner {
   }
 
   /// The lanes that end plain text inside a string.
+  ///
+  /// Vectors are compared with vectors: against a scalar, the library compares lane by lane.
   @inline(always)
   static func isSpecial(_ vector: SIMD16<UInt8>) -> SIMDMask<SIMD16<Int8>> {
-    (vector .== UInt8(ascii: "\"")) .| (vector .== UInt8(ascii: "\\")) .| (vector .< 0x20)
+    let quote = SIMD16<UInt8>(repeating: UInt8(ascii: "\""))
+    let backslash = SIMD16<UInt8>(repeating: UInt8(ascii: "\\"))
+    let space = SIMD16<UInt8>(repeating: 0x20)
+    return (vector .== quote) .| (vector .== backslash) .| (vector .< space)
   }
 
   /// Steps over a string; `start` is behind the opening quote. The result is behind the closing one.

@@ -18,6 +18,8 @@ struct KeyOrder {
   private(set) var overflow: [UInt8] = []
   /// Declared fields that these events do not have.
   private(set) var absent: [Int] = []
+  /// Whether a literal holds a newline, as those of indented messages do.
+  private(set) var hasNewline = false
   /// Events in a row that had another order; after ``patience`` of them the next one is learned.
   private var misses = 0
 
@@ -47,9 +49,11 @@ struct KeyOrder {
     steps.removeAll(keepingCapacity: true)
     overflow.removeAll(keepingCapacity: true)
     absent.removeAll(keepingCapacity: true)
+    hasNewline = false
     var isAbsent = [Bool](repeating: true, count: plans.count)
     for (start, end, field) in seen {
       let literal = ByteLiteral(bytes, start..<end, overflow: &overflow)
+      for index in start..<end where bytes[index] == UInt8(ascii: "\n") { hasNewline = true }
       if field < 0 {
         steps.append(Step(literal: literal, field: -1, kind: .unknown, isConstrained: false))
       } else {
