@@ -1,0 +1,128 @@
+/// What the features of one pipeline remember in one partition, and the one thing that computes them.
+///
+/// It belongs to one worker. Given the same events in the same order it writes the same values, however they are divided
+/// into batches.
+public struct FeatureState: Sendable {
+  /// What it computes.
+  public let program: FeatureProgram
+  /// The latest event time that moved the watermark, in microseconds; `nil` before the first event.
+  public private(set) var latestTime: Int64?
+  /// Events that came later than allowed and were not folded in.
+  public private(set) var lateCount = 0
+  /// Events too far ahead of their record's timestamp to move the watermark.
+  public private(set) var futureCount = 0
+  /// Values that miss events because a key had too many.
+  public private(set) var truncatedCount = 0
+  /// The last batch's late rows, a bit each.
+  package private(set) var late = [UInt64](repeating: 0, count: Limits.batchRows / 64)
+  /// The last batch's rows too far in the future, a bit each.
+  package private(set) var future = [UInt64](repeating: 0, count: Limits.batchRows / 64)
+  var tables: [FeatureTable]
+  private var context = RowContext()
+  private var conditions: [[UInt64]]
+
+  /// Remembers nothing yet.
+  ///
+  /// - Parameter seed: where keys come to lie in memory, against keys chosen to collide; never visible in a value.
+  public init(_ program: FeatureProgram, limits: StateLimits = StateLimits(), seed: UInt64 = 0) {
+    self.program = program
+    tables = program.tables.map { FeatureTable(layout: $0, limits: limits, seed: seed) }
+    conditions = program.conditions.map { _ in [UInt64](repeating: 0, count: Limits.batchRows / 64) }
+  }
+
+  /// Keys that are remembered, those of every grouping counted.
+  public var keyCount: Int { tables.reduce(0) { $0 + $1.keys.count } }
+
+  /// Bytes that remembering them takes.
+  public var byteCount: Int { tables.reduce(0) { $0 + $1.byteCount } }
+
+  /// Keys dropped because of a limit or their age.
+  public var evictedCount: Int { tables.reduce(0) { $0 + $1.evictedCount } }
+
+  /// The time that events are expected to have passed, in microseconds; `nil` before the first event.
+  public var watermark: Int64? { latestTime.map { $0 &- (program.eventTime?.watermarkDelay ?? 60_000_000) } }
+
+  /// Computes the features of a batch's rows in order, each before its event is folded in, and writes their columns.
+  ///
+  /// - Precondition: the batch has the program's layout.
+  /// - Complexity: amortised O(1) a row and feature while events come in the order of their times; a late one costs a
+  ///   scan of its key's list. Nothing is allocated once the state is warm.
+  package mutating func apply(to batch: inout EventBatch) {
+    precondition(batch.layout.columns.count == program.layout.columns.count, "the batch has another layout")
+    batch.clearComputedColumns()
+    readTimes(batch)
+    for step in program.steps {
+      switch step {
+      case .condition, .derived: break
+      case .table(let index):
+        tables[index].apply(to: &batch, context: &context, conditions: conditions)
+        truncatedCount += tables[index].truncated.values.reduce(0) { $0 + $1.count }
+      case .defaults(let index): batch.fill(program.defaults[index])
+      }
+    }
+  }
+
+  /// Columns whose value in a row misses events because the key had too many.
+  package func truncatedColumns(row: Int) -> [Int] {
+    tables.flatMap { $0.truncated.filter { $0.value.contains(row) }.keys }.sorted()
+  }
+
+  /// Settles each row's time, moves the watermark and marks what is late.
+  private mutating func readTimes(_ batch: borrowing EventBatch) {
+    let definition = program.eventTime ?? EventTimeDefinition(field: "")
+    let slack = definition.watermarkDelay &+ definition.allowedLateness
+    for word in 0..<(batch.rowCount + 63) / 64 { (late[word], future[word], context.onTime[word]) = (0, 0, 0) }
+    for row in 0..<batch.rowCount {
+      let timestamp = batch.positions[row].timestamp
+      let t: Int64
+      if let column = program.eventTimeColumn, batch.isValid(column: column, row: row) {
+        t = Int64(bitPattern: batch.word(column: column, row: row))
+      } else {
+        t = timestamp ?? latestTime ?? 0
+      }
+      context.times[row] = t
+      let horizon = latestTime.map { $0 &- slack } ?? .min / 2
+      context.horizons[row] = horizon
+      let bit: UInt64 = 1 << UInt64(row & 63)
+      if t < horizon {
+        late[row >> 6] |= bit
+        lateCount += 1
+        continue
+      }
+      context.onTime[row >> 6] |= bit
+      if let timestamp, t &- timestamp > definition.maxFuture {
+        future[row >> 6] |= bit
+        futureCount += 1
+      } else if t > latestTime ?? .min {
+        latestTime = t
+      }
+    }
+  }
+}
+
+extension EventBatch {
+  /// Makes every computed column NULL.
+  mutating func clearComputedColumns() {
+    for word in layout.fieldCount * stride..<words.count { words[word] = 0 }
+    for word in layout.fieldCount * bitmapStride..<validity.count { validity[word] = 0 }
+  }
+
+  /// Puts a constant where a column is NULL.
+  mutating func fill(_ constant: FeatureProgram.Default) {
+    let start = constant.column * bitmapStride
+    var text: TextSlice?
+    for row in 0..<rowCount where validity[start + row >> 6] >> UInt64(row & 63) & 1 == 0 {
+      switch constant.value {
+      case .integer(let value), .timestamp(let value): words[constant.column * stride + row] = UInt64(bitPattern: value)
+      case .float(let value): words[constant.column * stride + row] = value.bitPattern
+      case .boolean(let value):
+        if value { words[constant.column * stride + row >> 6] |= 1 << UInt64(row & 63) }
+      case .string(let value):
+        let slice = text ?? keepText(Array(value.utf8))
+        text = slice
+        words[constant.column * stride + row] = slice.word
+      }
+      validity[start + row >> 6] |= 1 << UInt64(row & 63)
+    }
+  }
+}

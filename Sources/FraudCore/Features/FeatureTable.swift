@@ -1,0 +1,361 @@
+/// What one grouping of features remembers and computes; part of a ``FeatureProgram``.
+struct FeatureTableLayout: Sendable {
+  /// The columns whose values together are the key.
+  var keyInputs: [FeatureInput]
+  /// The conditions that select what is folded in, as indexes of the program's conditions; −1 selects everything.
+  var foldSets: [Int]
+  var operations: [FeatureOperation]
+  /// Words of a record.
+  var width: Int
+  /// What it is without regard to the order of features, so that its state survives a new version of the pipeline.
+  var identity: String
+
+  /// Every column that it writes.
+  var outputs: [FeatureOutput] {
+    operations.flatMap { operation in
+      if case .list(let list) = operation.kind {
+        list.windows.flatMap { $0.outputs.map(\.output) }
+      } else {
+        operation.outputs
+      }
+    }
+  }
+
+  /// Whether the key is one word, kept in the record itself.
+  var hasWordKey: Bool { keyInputs.count == 1 && keyInputs[0].type != .string }
+}
+
+/// How much state may be kept. Past a limit the keys that were seen longest ago are dropped, in the order of their latest
+/// event time and then of the key itself, so that every run drops the same.
+public struct StateLimits: Sendable, Hashable {
+  /// How long after a key's latest event it is forgotten, in microseconds; `nil` keeps it.
+  public var timeToLive: Int64?
+  /// Keys of one grouping in one partition.
+  public var keys: Int
+  /// Bytes of one grouping in one partition.
+  public var bytes: Int
+
+  /// Takes limits; the defaults are ten million keys and 4 GiB.
+  public init(timeToLive: Int64? = nil, keys: Int = 10_000_000, bytes: Int = 4 << 30) {
+    self.timeToLive = timeToLive
+    self.keys = keys
+    self.bytes = bytes
+  }
+}
+
+/// The state of one grouping of features in one partition.
+struct FeatureTable: Sendable {
+  let layout: FeatureTableLayout
+  let limits: StateLimits
+  var keys: RecordTable
+  var heap = WordHeap()
+  /// Rows of the batch at hand whose value misses events that were dropped, by column.
+  var truncated: [Int: [Int]] = [:]
+  /// Keys dropped because of a limit or their age.
+  private(set) var evictedCount = 0
+  private let seed: UInt64
+  /// The most bytes that one row can add.
+  private let rowGrowth: Int
+
+  // Scratch, kept from batch to batch.
+  private var keyWords = [UInt64](repeating: 0, count: Limits.batchRows)
+  private var hashes = [UInt64](repeating: 0, count: Limits.batchRows)
+  private var found = [Int32](repeating: 0, count: Limits.batchRows)
+  private var keyed = [UInt64](repeating: 0, count: Limits.batchRows / 64)
+  private var folds = [UInt64](repeating: 0, count: Limits.batchRows / 64)
+  private var keyText: [UInt8] = []
+  private var keyRanges = [Range<Int>](repeating: 0..<0, count: Limits.batchRows)
+
+  init(layout: FeatureTableLayout, limits: StateLimits, seed: UInt64) {
+    self.layout = layout
+    self.limits = limits
+    self.seed = seed
+    keys = RecordTable(width: layout.width)
+    rowGrowth = layout.operations.reduce(layout.width * 8 + 512) { total, operation in
+      switch operation.kind {
+      case .list(let list): total + list.maxEvents * list.entryWidth * 24
+      case .distinct, .quantile: total + 32_768
+      default: total
+      }
+    }
+  }
+
+  /// Bytes in use: a function of what is remembered, not of how it came to be.
+  var byteCount: Int { keys.count * (layout.width * 8 + 16) + heap.usedCount * 8 }
+
+  /// Computes the features of all rows and folds the events in, row by row as it appears from outside.
+  ///
+  /// - Parameter conditions: for each of the program's conditions the rows where it holds.
+  mutating func apply(to batch: inout EventBatch, context: inout RowContext, conditions: [[UInt64]]) {
+    if !truncated.isEmpty { truncated.removeAll() }
+    let rowCount = batch.rowCount
+    findKeys(batch)
+    collectFolds(rowCount: rowCount, onTime: context.onTime, conditions: conditions)
+    let isCareful = byteCount + rowCount * rowGrowth > limits.bytes
+    var start = 0
+    while start < rowCount {
+      let end = resolve(from: start, to: isCareful ? start + 1 : rowCount, context: &context)
+      for operation in layout.operations {
+        select(operation, batch: batch, rowCount: rowCount, context: &context, conditions: conditions)
+        run(operation, rows: start..<end, context: context, batch: &batch)
+      }
+      start = end
+      if isCareful, byteCount > limits.bytes { evict(max(1, keys.count / 32)) }
+    }
+    clearRowsWithoutKey(&batch)
+  }
+
+  /// Makes every feature NULL where the key is.
+  private func clearRowsWithoutKey(_ batch: inout EventBatch) {
+    for word in 0..<(batch.rowCount + 63) / 64 {
+      let rest = batch.rowCount - word * 64
+      let missing = ~keyed[word] & (rest >= 64 ? ~0 : (1 << UInt64(rest)) - 1)
+      guard missing != 0 else { continue }
+      for output in layout.outputs {
+        batch.validity[output.column * batch.bitmapStride + word] &= ~missing
+        if output.type == .boolean {
+          batch.words[output.column * batch.stride + word] &= ~missing
+          continue
+        }
+        var bits = missing
+        while bits != 0 {
+          batch.words[output.column * batch.stride + word * 64 + bits.trailingZeroBitCount] = 0
+          bits &= bits - 1
+        }
+      }
+    }
+  }
+
+  private mutating func run(
+    _ operation: FeatureOperation, rows: Range<Int>, context: borrowing RowContext, batch: inout EventBatch
+  ) {
+    switch operation.kind {
+    case .count: runCount(operation, rows: rows, context: context, batch: &batch)
+    case .sum: runSum(operation, rows: rows, context: context, batch: &batch)
+    case .moments, .hourMoments: runMoments(operation, rows: rows, context: context, batch: &batch)
+    case .least, .greatest:
+      if operation.keepsText {
+        runText(operation, rows: rows, context: context, batch: &batch)
+      } else {
+        runExtreme(operation, rows: rows, context: context, batch: &batch)
+      }
+    case .first, .last:
+      if operation.keepsText {
+        runText(operation, rows: rows, context: context, batch: &batch)
+      } else {
+        runBoundary(operation, rows: rows, context: context, batch: &batch)
+      }
+    case .distinct: runDistinct(operation, rows: rows, context: context, batch: &batch)
+    case .quantile: runQuantile(operation, rows: rows, context: context, batch: &batch)
+    case .ewmaByEvent, .ewmaByTime: runEWMA(operation, rows: rows, context: context, batch: &batch)
+    case .lastTime: runLastTime(operation, rows: rows, context: context, batch: &batch)
+    case .place: runPlace(operation, rows: rows, context: context, batch: &batch)
+    case .hours: runHours(operation, rows: rows, context: context, batch: &batch)
+    case .list(let list): runList(operation, layout: list, rows: rows, context: context, batch: &batch)
+    }
+  }
+
+  // MARK: Rows
+
+  /// Which rows an operation can read, counts in and keeps.
+  private func select(
+    _ operation: FeatureOperation, batch: borrowing EventBatch, rowCount: Int, context: inout RowContext,
+    conditions: [[UInt64]]
+  ) {
+    var isList = false
+    if case .list = operation.kind { isList = true }
+    let condition = layout.foldSets[operation.foldSet]
+    for word in 0..<(rowCount + 63) / 64 {
+      var present = keyed[word]
+      if !isList {
+        for input in operation.inputs { present &= batch.validity[input.column * batch.bitmapStride + word] }
+      }
+      context.present[word] = present
+      if condition >= 0 { present &= conditions[condition][word] }
+      context.selected[word] = present
+      context.stored[word] = present & context.onTime[word]
+    }
+  }
+
+  private mutating func collectFolds(rowCount: Int, onTime: [UInt64], conditions: [[UInt64]]) {
+    for word in 0..<(rowCount + 63) / 64 {
+      var any: UInt64 = 0
+      for condition in layout.foldSets { any |= condition < 0 ? ~0 : conditions[condition][word] }
+      folds[word] = any & keyed[word] & onTime[word]
+    }
+  }
+
+  // MARK: Keys
+
+  /// Hashes every row's key and looks it up; the rows are independent, so the memory accesses overlap.
+  private mutating func findKeys(_ batch: borrowing EventBatch) {
+    let words = (batch.rowCount + 63) / 64
+    for word in 0..<words {
+      var valid = UInt64.max
+      for input in layout.keyInputs { valid &= batch.validity[input.column * batch.bitmapStride + word] }
+      keyed[word] = valid
+    }
+    if layout.hasWordKey {
+      let input = layout.keyInputs[0]
+      for row in 0..<batch.rowCount {
+        let key = batch.canonicalWord(input, row: row)
+        keyWords[row] = key
+        hashes[row] = Self.hash(key, seed: seed)
+      }
+      for row in 0..<batch.rowCount {
+        found[row] = Int32(truncatingIfNeeded: keys.find(keyWords[row], hash: hashes[row]))
+      }
+      return
+    }
+    keyText.removeAll(keepingCapacity: true)
+    for row in 0..<batch.rowCount where keyed[row >> 6] >> UInt64(row & 63) & 1 == 1 {
+      let start = keyText.count
+      batch.appendKey(layout.keyInputs, row: row, to: &keyText)
+      keyRanges[row] = start..<keyText.count
+      hashes[row] = StableHash.hash(keyText.span.extracting(start..<keyText.count), seed: seed)
+    }
+    for row in 0..<batch.rowCount where keyed[row >> 6] >> UInt64(row & 63) & 1 == 1 { found[row] = find(row) }
+  }
+
+  private static func hash(_ key: UInt64, seed: UInt64) -> UInt64 {
+    let product = (key ^ seed ^ 0x9E37_79B9_7F4A_7C15).multipliedFullWidth(by: 0xE703_7ED1_A0B4_28DB)
+    return (product.high ^ product.low) &* 0x9E37_79B9_7F4A_7C15
+  }
+
+  private func find(_ row: Int) -> Int32 {
+    let record =
+      layout.hasWordKey
+      ? keys.find(keyWords[row], hash: hashes[row])
+      : keys.find(keyText.span.extracting(keyRanges[row]), hash: hashes[row], heap: heap)
+    return Int32(truncatingIfNeeded: record)
+  }
+
+  /// Gives each row of a segment its record, adding what is missing, and moves the key's latest time.
+  ///
+  /// - Returns: where the segment ends: before a row for which a key has to go that earlier rows of it may need.
+  private mutating func resolve(from start: Int, to limit: Int, context: inout RowContext) -> Int {
+    var isStale = start > 0
+    for row in start..<limit {
+      let bit = UInt64(row & 63)
+      guard keyed[row >> 6] >> bit & 1 == 1 else {
+        context.bases[row] = 0
+        context.inOrder[row >> 6] &= ~(1 << bit)
+        continue
+      }
+      var record = Int(found[row])
+      if isStale || record == 0 { record = Int(find(row)) }
+      if let timeToLive = limits.timeToLive, record != 0,
+        Int64(bitPattern: keys.records[record * layout.width + 1]) < context.horizons[row] &- timeToLive
+      {
+        if row > start { return row }
+        remove(record, hash: hashes[row])
+        isStale = true
+        record = 0
+      }
+      let t = context.times[row]
+      if record == 0 {
+        guard folds[row >> 6] >> bit & 1 == 1 else {
+          context.bases[row] = 0
+          context.inOrder[row >> 6] &= ~(1 << bit)
+          continue
+        }
+        if keys.count >= limits.keys {
+          if row > start { return row }
+          evict(max(1, limits.keys / 32))
+          isStale = true
+        }
+        record = insert(row)
+        keys.records[record * layout.width + 1] = UInt64(bitPattern: t)
+      }
+      let base = record * layout.width
+      let frontier = Int64(bitPattern: keys.records[base + 1])
+      context.bases[row] = base
+      context.frontiers[row] = frontier
+      if t >= frontier {
+        keys.records[base + 1] = UInt64(bitPattern: t)
+        context.inOrder[row >> 6] |= 1 << bit
+      } else {
+        context.inOrder[row >> 6] &= ~(1 << bit)
+      }
+    }
+    return limit
+  }
+
+  private mutating func insert(_ row: Int) -> Int {
+    guard !layout.hasWordKey else { return keys.insert(keyWords[row], hash: hashes[row]) }
+    let text = keyText
+    return keys.insert(heap.allocate(text: text.span.extracting(keyRanges[row])).word, hash: hashes[row])
+  }
+
+  // MARK: Forgetting
+
+  /// Drops the keys that were seen longest ago.
+  private mutating func evict(_ count: Int) {
+    var oldest: [(time: Int64, record: Int)] = []
+    oldest.reserveCapacity(keys.count)
+    keys.forEachRecord { record, _ in
+      oldest.append((Int64(bitPattern: keys.records[record * layout.width + 1]), record))
+    }
+    oldest.sort { a, b in a.time != b.time ? a.time < b.time : keyPrecedes(a.record, b.record) }
+    for (_, record) in oldest.prefix(count) { remove(record, hash: hash(ofRecord: record)) }
+  }
+
+  private mutating func remove(_ record: Int, hash: UInt64) {
+    let base = record * layout.width
+    for operation in layout.operations { release(operation, base: base + operation.offset) }
+    if !layout.hasWordKey { heap.release(HeapBlock(word: keys.records[base])) }
+    keys.remove(record, hash: hash)
+    evictedCount += 1
+  }
+
+  private mutating func release(_ operation: FeatureOperation, base: Int) {
+    if case .list(let list) = operation.kind {
+      let ring = EventRing(
+        blockWord: keys.records[base], placeWord: keys.records[base + 1], entryWidth: list.entryWidth)
+      releaseTexts(of: 0..<ring.count, ring: ring, layout: list)
+    }
+    for word in operation.blockWords {
+      let block = HeapBlock(word: keys.records[base + word])
+      heap.release(block)
+    }
+  }
+
+  private func hash(ofRecord record: Int) -> UInt64 {
+    let key = keys.records[record * layout.width]
+    if layout.hasWordKey { return Self.hash(key, seed: seed) }
+    return StableHash.hash(heap.text(HeapBlock(word: key)).span, seed: seed)
+  }
+
+  /// The order of keys: numbers by value, texts by their bytes.
+  private func keyPrecedes(_ a: Int, _ b: Int) -> Bool {
+    let (x, y) = (keys.records[a * layout.width], keys.records[b * layout.width])
+    if layout.hasWordKey { return x < y }
+    return heap.text(HeapBlock(word: x), precedes: heap.text(HeapBlock(word: y)).span)
+  }
+}
+
+extension EventBatch {
+  /// Writes a row's key: one text as it is; several values each with its length or eight bytes. What is longer than a key
+  /// may be is its SHA-256 and a byte that no text holds.
+  func appendKey(_ inputs: [FeatureInput], row: Int, to key: inout [UInt8]) {
+    let start = key.count
+    for input in inputs {
+      if input.type == .string {
+        let slice = TextSlice(word: word(column: input.column, row: row))
+        if inputs.count > 1 {
+          for shift in 0..<4 { key.append(UInt8(truncatingIfNeeded: slice.count >> (8 * shift))) }
+        }
+        key.append(contentsOf: bytes[slice.range])
+      } else {
+        let word = canonicalWord(input, row: row)
+        for shift in 0..<8 { key.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * shift))) }
+      }
+    }
+    guard key.count - start > Limits.keyBytes else { return }
+    var digest = SHA256()
+    digest.update(key.span.extracting(start..<key.count))
+    key.removeSubrange(start...)
+    key.append(contentsOf: digest.finalize())
+    key.append(0xFF)
+  }
+}

@@ -1,0 +1,133 @@
+/// The keys of one grouping and a record of `width` words for each, found by open addressing.
+///
+/// Records lie one after the other in one flat array. A record's word 0 is its key (the value itself, or a block of the
+/// heap that holds its bytes), word 1 the latest event time seen; the rest belongs to the operations. Record 0 is the
+/// empty record that stands in for a key that is not there: all zero, read but never changed.
+///
+/// A slot holds a record's index in the low and the upper half of its hash in the high 32 bits, 0 where there is none.
+/// Linear probing at a load of at most 3/4; removal shifts back, so there are no tombstones and the table never decays.
+struct RecordTable: Sendable {
+  let width: Int
+  var records: [UInt64]
+  /// Keys that are there.
+  private(set) var count = 0
+  private var slots: [UInt64]
+  private var shift: UInt64
+  private var freeRecords: [UInt32] = []
+
+  init(width: Int) {
+    self.width = width
+    records = [UInt64](repeating: 0, count: width)
+    slots = [UInt64](repeating: 0, count: 16)
+    shift = 32 - 4
+  }
+
+  /// Indexes of records run below this; some may be free.
+  var recordLimit: Int { records.count / width }
+
+  /// Bytes of the records in use and of the slots that find them.
+  var byteCount: Int { (count * width + slots.count) * 8 }
+
+  /// The record of a key that is a word, or 0.
+  func find(_ key: UInt64, hash: UInt64) -> Int {
+    let tag = hash >> 32
+    var slot = Int(truncatingIfNeeded: tag >> shift)
+    while true {
+      let entry = slots[slot]
+      if entry == 0 { return 0 }
+      if entry >> 32 == tag {
+        let record = Int(truncatingIfNeeded: entry & 0xFFFF_FFFF)
+        if records[record &* width] == key { return record }
+      }
+      slot = (slot &+ 1) & (slots.count &- 1)
+    }
+  }
+
+  /// The record of a key that is text, or 0.
+  func find(_ key: Span<UInt8>, hash: UInt64, heap: borrowing WordHeap) -> Int {
+    let tag = hash >> 32
+    var slot = Int(truncatingIfNeeded: tag >> shift)
+    while true {
+      let entry = slots[slot]
+      if entry == 0 { return 0 }
+      if entry >> 32 == tag {
+        let record = Int(truncatingIfNeeded: entry & 0xFFFF_FFFF)
+        if heap.text(HeapBlock(word: records[record &* width]), equals: key) { return record }
+      }
+      slot = (slot &+ 1) & (slots.count &- 1)
+    }
+  }
+
+  /// Adds a record, zero but for its key, and gives its index.
+  mutating func insert(_ key: UInt64, hash: UInt64) -> Int {
+    if (count + 1) * 4 > slots.count * 3 { growSlots() }
+    let record: Int
+    if let free = freeRecords.popLast() {
+      record = Int(free)
+    } else {
+      record = recordLimit
+      if records.capacity < records.count + width {
+        records.reserveCapacity(records.count + max(64 * width, records.count / 2))
+      }
+      records.append(contentsOf: repeatElement(0, count: width))
+    }
+    records[record * width] = key
+    place((hash >> 32) << 32 | UInt64(record))
+    count += 1
+    return record
+  }
+
+  /// Takes a record out. Whatever it owns must have been given back.
+  mutating func remove(_ record: Int, hash: UInt64) {
+    let mask = slots.count - 1
+    var slot = home(hash >> 32)
+    while slots[slot] & 0xFFFF_FFFF != UInt64(record) { slot = (slot + 1) & mask }
+    var next = (slot + 1) & mask
+    while slots[next] != 0 {
+      let distance = (next - home(slots[next] >> 32)) & mask
+      if distance >= (next - slot) & mask {
+        slots[slot] = slots[next]
+        slot = next
+      }
+      next = (next + 1) & mask
+    }
+    slots[slot] = 0
+    for word in record * width..<(record + 1) * width { records[word] = 0 }
+    freeRecords.append(UInt32(truncatingIfNeeded: record))
+    count -= 1
+  }
+
+  /// Calls `body` with each record that is there and the upper half of its hash, in no order that may be shown.
+  func forEachRecord(_ body: (_ record: Int, _ tag: UInt64) -> Void) {
+    for entry in slots where entry != 0 { body(Int(truncatingIfNeeded: entry & 0xFFFF_FFFF), entry >> 32) }
+  }
+
+  private func home(_ tag: UInt64) -> Int { Int(truncatingIfNeeded: tag >> shift) }
+
+  private mutating func place(_ entry: UInt64) {
+    var slot = home(entry >> 32)
+    while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
+    slots[slot] = entry
+  }
+
+  private mutating func growSlots() {
+    precondition(shift > 0, "more than 3 * 2^30 keys in one partition")
+    let old = slots
+    slots = [UInt64](repeating: 0, count: old.count * 2)
+    shift -= 1
+    for entry in old where entry != 0 { place(entry) }
+  }
+
+  /// The three things that must hold, for tests: every record is found at its place, counts agree, record 0 is empty.
+  func checkInvariants() {
+    precondition(slots.count { $0 != 0 } == count, "\(count) keys in \(slots.count { $0 != 0 }) slots")
+    precondition(records.prefix(width).allSatisfy { $0 == 0 }, "the empty record is not empty")
+    for (slot, entry) in slots.enumerated() where entry != 0 {
+      var probe = home(entry >> 32)
+      while probe != slot {
+        precondition(slots[probe] != 0, "a gap before slot \(slot)")
+        probe = (probe + 1) & (slots.count - 1)
+      }
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/// The operations of one grouping while features are added to it.
+struct TableDraft {
+  let keyInputs: [FeatureInput]
+  let stage: Int
+  private let names: [String]
+  private var foldSets: [Int] = []
+  private var operations: [FeatureOperation] = []
+  private var lists: [ListDraft] = []
+
+  /// A list of events while windows are added to it.
+  struct ListDraft {
+    var foldSet: Int
+    var maxEvents: Int
+    var inputs: [FeatureInput] = []
+    var payloads: [EventListLayout.Payload] = []
+    var hasValidity = false
+    var windows: [Window] = []
+
+    struct Window {
+      var span: FeatureWindow
+      var delay: Int64
+      var accumulators: [EventListLayout.Accumulator] = []
+      var outputs: [(output: FeatureOutput, payload: Int, accumulator: Int)] = []
+    }
+  }
+
+  init(keyInputs: [FeatureInput], stage: Int, names: [String]) {
+    self.keyInputs = keyInputs
+    self.stage = stage
+    self.names = names
+  }
+
+  mutating func add(
+    _ feature: FeatureDefinition, output: FeatureOutput, inputs: [FeatureInput], condition: Int, isNullable: [Bool]
+  ) {
+    let foldSet = foldSets.firstIndex(of: condition) ?? foldSets.count
+    if foldSet == foldSets.count { foldSets.append(condition) }
+    guard feature.window != .life else {
+      addLife(output, inputs: inputs, foldSet: foldSet)
+      return
+    }
+    let index =
+      lists.firstIndex { $0.foldSet == foldSet && $0.maxEvents == feature.maxEventsPerKey }
+      ?? {
+        lists.append(ListDraft(foldSet: foldSet, maxEvents: feature.maxEventsPerKey))
+        return lists.count - 1
+      }()
+    // A count needs no value of a field that always has one.
+    let kept = output.function == .count && !isNullable.contains(true) ? [] : inputs
+    lists[index].add(output, inputs: kept, isNullable: isNullable, window: feature.window, delay: feature.delay)
+  }
+
+  private mutating func addLife(_ output: FeatureOutput, inputs: [FeatureInput], foldSet: Int) {
+    let kind: FeatureOperation.Kind =
+      switch output.function {
+      case .count: .count
+      case .sum, .mean, .ratio: .sum
+      case .stddev, .variance: .moments
+      case .min: .least
+      case .max: .greatest
+      case .first: .first
+      case .last, .previous: .last
+      case .distinct: .distinct
+      case .quantile: .quantile
+      case .ewma: FeatureOperation.Kind(ewmaParameter: output.parameter)
+      case .rate, .secondsSinceLast: .lastTime
+      case .distanceKm, .speedKmh: .place
+      case .hourZscore: .hourMoments
+      case .hourSurprise: .hours
+      }
+    if let known = operations.firstIndex(where: { $0.kind == kind && $0.inputs == inputs && $0.foldSet == foldSet }) {
+      operations[known].outputs.append(output)
+    } else {
+      operations.append(
+        FeatureOperation(
+          kind: kind, foldSet: foldSet, inputs: inputs, offset: 0, width: FeatureOperation.width(of: kind),
+          outputs: [output], identity: ""))
+    }
+  }
+
+  func finish() -> FeatureTableLayout {
+    var offset = 2
+    var finished: [FeatureOperation] = []
+    for var operation in lists.map({ $0.finish() }) + operations {
+      operation.offset = offset
+      offset += operation.width
+      finished.append(operation)
+    }
+    return FeatureTableLayout(
+      keyInputs: keyInputs, foldSets: foldSets, operations: finished, width: offset,
+      identity: names.joined(separator: ","))
+  }
+}
+
+extension TableDraft.ListDraft {
+  mutating func add(
+    _ output: FeatureOutput, inputs: [FeatureInput], isNullable: [Bool], window span: FeatureWindow, delay: Int64
+  ) {
+    let window =
+      windows.firstIndex { $0.span == span && $0.delay == delay }
+      ?? {
+        windows.append(Window(span: span, delay: delay))
+        return windows.count - 1
+      }()
+    if isNullable.contains(true), !inputs.isEmpty { hasValidity = true }
+    let payload = place(of: inputs, for: output.function)
+    let accumulator: EventListLayout.Accumulator? =
+      switch output.function {
+      case .sum, .mean, .ratio: .sum(payload: payload)
+      case .stddev, .variance: .squares(payload: payload)
+      case .distinct: .distinct(payload: payload)
+      case .min where output.type != .string: .extreme(payload: payload, greatest: false)
+      case .max where output.type != .string: .extreme(payload: payload, greatest: true)
+      default: nil
+      }
+    var place = -1
+    if let accumulator {
+      place = windows[window].accumulators.firstIndex(of: accumulator) ?? windows[window].accumulators.count
+      if place == windows[window].accumulators.count { windows[window].accumulators.append(accumulator) }
+    }
+    windows[window].outputs.append((output, payload, place))
+  }
+
+  /// Where a field's value stands in an entry, −1 where none is needed. Latitude and longitude stand beside each other.
+  private mutating func place(of wanted: [FeatureInput], for function: FeatureFunction) -> Int {
+    guard let first = wanted.first else { return -1 }
+    let payload: EventListLayout.Payload =
+      first.type != .string ? .word : function == .distinct || function == .count ? .hash : .text
+    let known = inputs.indices.first { start in
+      start + wanted.count <= inputs.count
+        && wanted.indices.allSatisfy { inputs[start + $0] == wanted[$0] && payloads[start + $0] == payload }
+    }
+    if let known { return known }
+    inputs += wanted
+    payloads += wanted.map { _ in payload }
+    return inputs.count - wanted.count
+  }
+
+  func finish() -> FeatureOperation {
+    var offset = 2
+    var finished: [EventListLayout.Window] = []
+    var reach: Int64? = 0
+    for window in windows {
+      var offsets: [Int] = []
+      let start = offset
+      offset += 1
+      for accumulator in window.accumulators {
+        offsets.append(offset)
+        offset += accumulator.width
+      }
+      finished.append(
+        EventListLayout.Window(
+          span: window.span, delay: window.delay, offset: start, accumulators: window.accumulators,
+          accumulatorOffsets: offsets,
+          outputs: window.outputs.map {
+            EventListLayout.WindowOutput(
+              output: $0.output, payload: $0.payload, accumulator: $0.accumulator < 0 ? -1 : offsets[$0.accumulator])
+          }))
+      switch window.span {
+      case .sliding(let length), .tumbling(let length): reach = reach.map { max($0, length + window.delay) }
+      case .session, .life: break
+      }
+    }
+    if windows.allSatisfy({ if case .session = $0.span { true } else { false } }) { reach = nil }
+    let layout = EventListLayout(
+      payloads: payloads, types: inputs.map(\.type), hasValidity: hasValidity, maxEvents: maxEvents, windows: finished,
+      reach: reach, width: offset)
+    return FeatureOperation(
+      kind: .list(layout), foldSet: foldSet, inputs: inputs, offset: 0, width: offset, outputs: [], identity: "")
+  }
+}

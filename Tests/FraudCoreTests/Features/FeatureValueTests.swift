@@ -1,0 +1,89 @@
+import Testing
+
+@testable import FraudCore
+
+/// All functions in all windows, over events in and out of order, against the naive list.
+private let windows = [
+  "", #", "window": "10m""#, #", "window": "2h""#, #", "window": {"tumbling": "1h"}"#, #", "window": {"gap": "15m"}"#,
+  #", "window": "30m", "delay": "45m""#,
+]
+
+private func features(window: String) -> String {
+  var list: [String] = []
+  func add(_ function: String, _ rest: String = "") {
+    list.append(#"{"name": "f\#(list.count)", "function": "\#(function)", "by": "key"\#(rest)\#(window)}"#)
+  }
+  let current = window.contains("delay") ? "" : #", "include_current": true"#
+  for include in ["", current] {
+    add("count", include)
+    add("count", #", "of": "amount", "min_events": 2"# + include)
+    for function in ["sum", "mean", "stddev", "variance", "ratio", "min", "max", "first", "last", "distinct"] {
+      add(function, #", "of": "amount""# + include)
+    }
+    for function in ["min", "max", "first", "last", "distinct"] { add(function, #", "of": "text""# + include) }
+    for function in ["min", "max", "first", "last", "distinct", "mean"] { add(function, #", "of": "flag""# + include) }
+    for function in ["min", "max", "sum"] { add(function, #", "of": "count""# + include) }
+    add("ewma", #", "of": "amount", "alpha": 0.25"# + include)
+    if !window.isEmpty { add("quantile", #", "of": "amount", "quantile": 0.9"# + include) }
+    if window.contains("\"window\": \"") { add("rate", #", "per": "1m""# + include) }
+  }
+  add("previous", #", "of": "text""#)
+  add("ewma", #", "of": "amount", "half_life": "20m""#)
+  for function in ["seconds_since_last", "hour_zscore", "hour_surprise"] { add(function) }
+  for function in ["distance_km", "speed_kmh"] { add(function, #", "of": ["lat", "lon"]"#) }
+  return "[" + list.joined(separator: ",") + "]"
+}
+
+func randomEvents(_ count: Int, seed: UInt64, disorder: Int64, keys: Int64 = 3) -> [TestEvent] {
+  var generator = SplitMix(state: seed)
+  var now: Int64 = 1_700_000_000_000_000
+  return (0..<count).map { _ in
+    now += Int64.random(in: 0...6, using: &generator) * 60_000_000
+    var time = now
+    if disorder > 0, Int.random(in: 0..<4, using: &generator) == 0 {
+      time -= Int64.random(in: 0...disorder, using: &generator)
+    }
+    func maybe<T>(_ value: T) -> T? { Int.random(in: 0..<6, using: &generator) == 0 ? nil : value }
+    return TestEvent(
+      key: maybe(Int64.random(in: 0..<keys, using: &generator) - 1),
+      name: maybe(["a", "b", ""].randomElement(using: &generator)!),
+      time: time, amount: maybe(Double(Int.random(in: -500...500, using: &generator)) / 4),
+      count: Int64.random(in: -3...3, using: &generator), flag: maybe(Bool.random(using: &generator)),
+      latitude: maybe(Double.random(in: -90...90, using: &generator)),
+      longitude: maybe(Double.random(in: -180...180, using: &generator)),
+      text: maybe(["x", "yy", "a longer text than eight bytes", "\u{e9}"].randomElement(using: &generator)!))
+  }
+}
+
+@Test(arguments: windows, [0, 2_400_000_000, 20_000_000_000] as [Int64])
+func valuesAgreeWithTheNaiveList(window: String, disorder: Int64) throws {
+  let (program, problems) = try compileFeatures(features(window: window))
+  #expect(problems.isEmpty)
+  var reader = DefinitionReader()
+  let node = DefinitionNode(value: try DefinitionValue(json: Array(features(window: window).utf8)), path: "features")
+  let definitions = (reader.elements(of: node) ?? []).compactMap { FeatureDefinition($0, reader: &reader) }
+  for seed in 1...2 as ClosedRange<UInt64> {
+    let events = randomEvents(80, seed: seed, disorder: disorder)
+    var naive = NaiveFeatures(definitions)
+    var late: [Bool] = []
+    let expected = events.map { event in
+      let values = naive.values(for: event)
+      late.append(naive.isLate)
+      return values
+    }
+    var state = FeatureState(program)
+    let actual = run(events, through: &state, batches: [1, 7, 64, 100])
+    #expect(state.lateCount == late.count { $0 })
+    for row in events.indices where !late[row] || window.isEmpty {
+      for feature in definitions.indices where !agree(actual[row][feature], expected[row][feature], tolerance: 1e-7) {
+        Issue.record(
+          """
+          seed \(seed), row \(row), \(definitions[feature].function!.rawValue) of \(definitions[feature].of) \
+          current \(definitions[feature].includeCurrent): \(actual[row][feature] as Any), expected \
+          \(expected[row][feature] as Any)
+          """)
+        return
+      }
+    }
+  }
+}
