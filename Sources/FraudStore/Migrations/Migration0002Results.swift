@@ -16,6 +16,7 @@ extension Migration {
         owner_name       text NOT NULL,
         backend_pid      int NOT NULL,
         owned_at         timestamptz NOT NULL DEFAULT now(),
+        released_at      timestamptz,
         start_offset     bigint NOT NULL,
         next_offset      bigint NOT NULL,
         seq              bigint NOT NULL DEFAULT 0,
@@ -31,7 +32,6 @@ extension Migration {
         unknown_fields   bigint NOT NULL DEFAULT 0,
         decisions        bigint NOT NULL DEFAULT 0,
         alerts           bigint NOT NULL DEFAULT 0,
-        conflicts        bigint NOT NULL DEFAULT 0,
         PRIMARY KEY (pipeline_id, topic, generation, partition)
       ) WITH (fillfactor = 50);
       COMMENT ON TABLE fraud.partitions IS

@@ -237,7 +237,8 @@ public struct PostgresConnection: ~Copyable, @unchecked Sendable {
       state = unsafe PQresultErrorField(answer, diagnosticSQLState).map { unsafe String(cString: $0) }
       if let primary = unsafe PQresultErrorField(answer, diagnosticMessage) { text = unsafe String(cString: primary) }
     }
-    if !isConnected {
+    // A server that ends a session says so first; libpq notices the closed connection only later.
+    if !isConnected || state?.hasPrefix("57P0") == true {
       return StoreError(code: .unavailable, message: "the database connection was lost: \(text)", sqlState: state)
     }
     let context = sql.prefix { $0 != "\n" && $0 != "(" }.prefix(80)

@@ -17,6 +17,7 @@ enum TestDatabase {
   private static let made = Mutex(0)
 
   private static let server: Result<EmbeddedPostgres, StoreError> = {
+    removeLeftovers()
     atexit {
       EmbeddedPostgres.releaseAll()
       try? EmbeddedPostgres.remove(dataDirectory: TestDatabase.directory)
@@ -40,7 +41,7 @@ enum TestDatabase {
     return try made.withLock { made in
       made += 1
       var connection = try PostgresConnection(maintenance)
-      try connection.execute("CREATE DATABASE test_\(made) TEMPLATE fraud STRATEGY file_copy")
+      try connection.execute("CREATE DATABASE test_\(made) TEMPLATE fraud")
       return try PostgresAddress(server.address.secretText.replacing("/fraud?", with: "/test_\(made)?"))
     }
   }
@@ -52,9 +53,20 @@ enum TestDatabase {
     return try made.withLock { made in
       made += 1
       var connection = try PostgresConnection(maintenance)
-      try connection.execute("CREATE DATABASE test_\(made) STRATEGY file_copy")
+      try connection.execute("CREATE DATABASE test_\(made)")
       return try PostgresAddress(server.address.secretText.replacing("/fraud?", with: "/test_\(made)?"))
     }
+  }
+}
+
+/// Removes the servers of test processes that were killed.
+private func removeLeftovers() {
+  for name in SystemFiles.list("/tmp") where name.hasPrefix("fraud-tests-") {
+    guard let process = pid_t(name.dropFirst("fraud-tests-".count)), kill(process, 0) != 0, errno == ESRCH else {
+      continue
+    }
+    try? EmbeddedPostgres.remove(dataDirectory: "/tmp/" + name)
+    removeDirectory("/tmp/" + name)
   }
 }
 

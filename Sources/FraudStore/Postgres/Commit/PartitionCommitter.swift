@@ -1,0 +1,300 @@
+public import FraudCore
+
+/// Commits what processing made of some partitions' events, exactly once whatever dies.
+///
+/// Everything about a partition (how far it is, its alerts, its rejected events) changes in one PostgreSQL transaction,
+/// whose first statement moves the partition's row in `fraud.partitions` from exactly the state that the events were
+/// processed from. That row is the fence: a process that lost the partition, or sends a unit a second time, moves
+/// nothing and is told so.
+///
+/// ```swift
+/// var committer = PartitionCommitter(address, ownerName: "host:4711")
+/// let progress = try committer.takeOwnership(pipelineID: 1, source: source, startOffset: 0)
+/// var unit = CommitUnit(pipeline: "card-payments", pipelineID: 1, pipelineVersion: 3)
+/// unit.advances = [PartitionAdvance(progress: progress, nextOffset: progress.nextOffset + 1_000)]
+/// let outcome = try committer.commit(unit)   // on a retryable error: pause, then the same unit again
+/// ```
+///
+/// It connects when it is first used and again after a lost connection. All calls block; it belongs to the thread that
+/// processes. See `RELIABILITY.md` 2.2 to 2.5.
+public struct PartitionCommitter: ~Copyable, Sendable {
+  /// What a commit survives.
+  public enum Durability: String, Sendable, CaseIterable {
+    /// A commit that was answered survives a crash of the database's machine.
+    case on
+    /// A crash may undo the last moments, offsets and results alike; the log is then read from there again. Nothing
+    /// outside of the database may have been told of them.
+    case off
+  }
+
+  /// Tells this process from every other, also from an earlier one that had the same epoch.
+  public let owner: UniqueID
+  private let ownerName: String
+  private let address: PostgresAddress
+  private let timeouts: PostgresConnection.Timeouts
+  private let durability: Durability
+  private var connection: PostgresConnection?
+
+  /// Makes a committer; it connects when it is first used.
+  ///
+  /// - Parameter ownerName: Who this is, for people who look at the table.
+  public init(
+    _ address: PostgresAddress, ownerName: String, durability: Durability = .on,
+    timeouts: PostgresConnection.Timeouts = PostgresConnection.Timeouts(), owner: UniqueID = .random()
+  ) {
+    self.address = address
+    self.ownerName = ownerName
+    self.durability = durability
+    self.timeouts = timeouts
+    self.owner = owner
+  }
+
+  // MARK: - Ownership
+
+  /// Makes this process the only one that can commit to a partition, and says where to go on.
+  ///
+  /// It waits for a transaction of the former owner, and ends that owner's connection where it does not come to an end.
+  /// Always durable: an epoch that a crash took back could be handed out twice.
+  ///
+  /// - Parameter startOffset: Where to begin a partition that has no row yet.
+  /// - Throws: ``StoreError``; `.unavailable` and whatever else is retryable may be tried again.
+  public mutating func takeOwnership(
+    pipelineID: Int, source: EventSource, startOffset: Int64
+  ) throws(StoreError) -> PartitionProgress {
+    let key = Self.key(pipelineID, source)
+    do {
+      return try take(key, pipelineID, source, startOffset)
+    } catch {
+      // 55P03: the row stayed locked for the whole lock timeout.
+      guard error.sqlState == "55P03" else { throw error }
+      _ = try withConnection { connection throws(StoreError) in
+        try connection.execute(
+          """
+          SELECT pg_terminate_backend(a.pid, 5000)
+          FROM fraud.partitions AS p JOIN pg_stat_activity AS a ON a.pid = p.backend_pid
+          WHERE p.pipeline_id = $1 AND p.topic = $2 AND p.generation = $3 AND p.partition = $4
+            AND a.application_name = current_setting('application_name') AND a.usename = current_user
+            AND a.datname = current_database()
+          """, key)
+      }
+      return try take(key, pipelineID, source, startOffset)
+    }
+  }
+
+  private mutating func take(
+    _ key: [PostgresValue], _ pipelineID: Int, _ source: EventSource, _ startOffset: Int64
+  ) throws(StoreError) -> PartitionProgress {
+    let parameters = key + [.id(owner), .text(ownerName), .integer(startOffset)]
+    return try withConnection { connection throws(StoreError) in
+      try connection.transaction { connection throws(StoreError) in
+        try connection.execute("SET LOCAL synchronous_commit = on")
+        let row = try connection.query(
+          """
+          INSERT INTO fraud.partitions AS p (pipeline_id, topic, generation, partition, owner, owner_name, epoch,
+            backend_pid, start_offset, next_offset)
+          VALUES ($1, $2, $3, $4, $5, $6, 1, pg_backend_pid(), $7, $7)
+          ON CONFLICT (pipeline_id, topic, generation, partition) DO UPDATE
+            SET owner = $5, owner_name = $6, epoch = p.epoch + 1, backend_pid = pg_backend_pid(), owned_at = now(),
+              released_at = NULL
+          RETURNING \(Self.columns)
+          """, parameters)
+        return try Self.progress(row, pipelineID, source)
+      }
+    }
+  }
+
+  /// Says that a partition is free, for people who look at the table. It is only a courtesy: ownership ends when another
+  /// process takes it.
+  public mutating func release(_ progress: [PartitionProgress]) throws(StoreError) {
+    for partition in progress {
+      let parameters = Self.key(partition.pipelineID, partition.source) + [.id(owner), .integer(partition.epoch)]
+      _ = try withConnection { connection throws(StoreError) in
+        try connection.execute(
+          """
+          UPDATE fraud.partitions SET released_at = now()
+          WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4 AND owner = $5 AND epoch = $6
+          """, parameters)
+      }
+    }
+  }
+
+  // MARK: - Commit
+
+  /// Commits a unit.
+  ///
+  /// - Throws: ``StoreError`` with `.fenced` where another process has taken one of the partitions or their progress is
+  ///   not what the unit starts from: drop what is held of them. Where ``StoreError/isRetryable`` is true, call again
+  ///   with the same unit; also where the connection was lost during the commit, since a unit that had been committed
+  ///   is recognised. Any other error is the data's or the program's fault; nothing was committed.
+  /// - Complexity: two round trips, whatever the unit holds.
+  public mutating func commit(_ unit: CommitUnit) throws(StoreError) -> CommitOutcome {
+    precondition(
+      unit.advances.allSatisfy { $0.progress.pipelineID == unit.pipelineID }, "partitions of another pipeline in a unit"
+    )
+    let owner = self.owner
+    return try withConnection { connection throws(StoreError) in
+      do throws(StoreError) {
+        return try Self.attempt(unit, owner, &connection)
+      } catch {
+        connection.rollback()
+        throw error
+      }
+    }
+  }
+
+  private static func attempt(
+    _ unit: CommitUnit, _ owner: UniqueID, _ connection: inout PostgresConnection
+  ) throws(StoreError) -> CommitOutcome {
+    // Locked in one order by everybody, so that honest workers cannot wait for each other in a circle.
+    let advances = unit.advances.sorted { Self.order($0.progress.source, $1.progress.source) }
+    let fence = try connection.pipeline(
+      [("BEGIN ISOLATION LEVEL READ COMMITTED", [])] + advances.map { Self.fence($0, unit, owner) })
+    guard fence.dropFirst().allSatisfy({ $0 == 1 }) else {
+      connection.rollback()
+      return try Self.committedBefore(unit, owner, &connection)
+    }
+
+    var statements: [CommitRows.Statement] = []
+    var rows = 0
+    if !unit.alerts.isEmpty { statements.append(CommitRows.alerts(unit.alerts, of: unit, table: "fraud.alerts")) }
+    if !unit.shadowAlerts.isEmpty {
+      statements.append(CommitRows.alerts(unit.shadowAlerts, of: unit, table: "fraud.shadow_alerts"))
+    }
+    if !unit.rejected.isEmpty { statements.append(CommitRows.rejected(unit)) }
+    rows = unit.alerts.count + unit.shadowAlerts.count + unit.rejected.count
+    let keyed = statements.count
+    if !unit.ruleErrors.isEmpty { statements.append(CommitRows.ruleErrors(unit)) }
+    if unit.advances.contains(where: { !$0.ruleErrorCounts.isEmpty }) {
+      statements.append(CommitRows.ruleErrorCounts(unit))
+    }
+    statements.append(("COMMIT", []))
+    let counts = try connection.pipeline(statements)
+    return CommitOutcome(
+      progress: unit.advances.map { Self.moved($0, unit) }, conflicts: rows - counts.prefix(keyed).reduce(0, +),
+      wasCommittedBefore: false)
+  }
+
+  /// Moves a partition's row, where it still is as the unit found it.
+  private static func fence(_ advance: PartitionAdvance, _ unit: CommitUnit, _ owner: UniqueID) -> CommitRows.Statement
+  {
+    let counts = advance.counts
+    return (
+      """
+      UPDATE fraud.partitions
+      SET next_offset = $9, seq = seq + 1, batch_id = $10, pipeline_version = $11, watermark = $12,
+        max_event_time = $13, accepted = accepted + $14, rejected = rejected + $15, skipped = skipped + $16,
+        late = late + $17, unknown_fields = unknown_fields + $18, decisions = decisions + $19, alerts = alerts + $20,
+        committed_at = now(), backend_pid = pg_backend_pid()
+      WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
+        AND owner = $5 AND epoch = $6 AND next_offset = $7 AND seq = $8
+      """,
+      key(unit.pipelineID, advance.progress.source) + [
+        .id(owner), .integer(advance.progress.epoch), .integer(advance.progress.nextOffset),
+        .integer(advance.progress.sequence), .integer(advance.nextOffset), .id(unit.batchID),
+        .integer(Int64(unit.pipelineVersion)), .timestamp(orNull: advance.watermark),
+        .timestamp(orNull: advance.maxEventTime), .integer(counts.accepted), .integer(counts.rejected),
+        .integer(counts.skipped), .integer(counts.late), .integer(counts.unknownFields), .integer(counts.decisions),
+        .integer(counts.alerts),
+      ]
+    )
+  }
+
+  /// The fence did not hold: either an earlier attempt of this very unit was committed and its answer lost, or the
+  /// partitions are somebody else's. Waiting for the row's lock has already made sure that an attempt under way came to
+  /// its end.
+  private static func committedBefore(
+    _ unit: CommitUnit, _ owner: UniqueID, _ connection: inout PostgresConnection
+  ) throws(StoreError) -> CommitOutcome {
+    for advance in unit.advances {
+      let row = try connection.query(
+        """
+        SELECT owner, epoch, batch_id, owner_name FROM fraud.partitions
+        WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
+        """, key(unit.pipelineID, advance.progress.source))
+      let place = "\(advance.progress.source.topic), partition \(advance.progress.source.partition)"
+      guard row.rowCount == 1 else {
+        throw StoreError(code: .fenced, message: "pipeline \(unit.pipeline) no longer has \(place)")
+      }
+      guard try row.id(0, 0) == owner, try row.integer(0, 1) == advance.progress.epoch else {
+        let other = try row.text(0, 3) ?? ""
+        throw StoreError(code: .fenced, message: "\(other) has taken \(place) of pipeline \(unit.pipeline)")
+      }
+      guard try row.id(0, 2) == unit.batchID else {
+        throw StoreError(
+          code: .fenced, message: "\(place) of pipeline \(unit.pipeline) is not where this commit starts from")
+      }
+    }
+    return CommitOutcome(
+      progress: unit.advances.map { moved($0, unit) }, conflicts: 0, wasCommittedBefore: true)
+  }
+
+  /// The partition as the commit leaves it.
+  private static func moved(_ advance: PartitionAdvance, _ unit: CommitUnit) -> PartitionProgress {
+    var progress = advance.progress
+    progress.nextOffset = advance.nextOffset
+    progress.sequence += 1
+    progress.batchID = unit.batchID
+    progress.pipelineVersion = unit.pipelineVersion
+    progress.watermark = advance.watermark
+    progress.maxEventTime = advance.maxEventTime
+    progress.counts += advance.counts
+    return progress
+  }
+
+  // MARK: - Connection and rows
+
+  /// Lends the connection, a new one where there is none, and lets go of it where it was lost.
+  private mutating func withConnection<Result: ~Copyable>(
+    _ body: (inout PostgresConnection) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    var current: PostgresConnection
+    if let open = connection.take() {
+      current = open
+    } else {
+      current = try PostgresConnection(address, timeouts: timeouts)
+      try current.execute("SELECT set_config('synchronous_commit', $1, false)", [.text(durability.rawValue)])
+    }
+    do throws(StoreError) {
+      let result = try body(&current)
+      connection = consume current
+      return result
+    } catch {
+      if current.isConnected, error.code != .unavailable { connection = consume current }
+      throw error
+    }
+  }
+
+  private static func key(_ pipelineID: Int, _ source: EventSource) -> [PostgresValue] {
+    [
+      .integer(Int64(pipelineID)), .text(source.topic), .text(source.generation), .integer(Int64(source.partition)),
+    ]
+  }
+
+  private static func order(_ a: EventSource, _ b: EventSource) -> Bool {
+    (a.topic, a.generation, a.partition) < (b.topic, b.generation, b.partition)
+  }
+
+  private static let columns = """
+    epoch, start_offset, next_offset, seq, batch_id, pipeline_version, watermark, max_event_time, accepted, rejected,
+    skipped, late, unknown_fields, decisions, alerts
+    """
+
+  private static func progress(
+    _ row: borrowing PostgresResult, _ pipelineID: Int, _ source: EventSource
+  ) throws(StoreError) -> PartitionProgress {
+    var counts = EventCounts()
+    counts.accepted = try row.required(row.integer(0, 8))
+    counts.rejected = try row.required(row.integer(0, 9))
+    counts.skipped = try row.required(row.integer(0, 10))
+    counts.late = try row.required(row.integer(0, 11))
+    counts.unknownFields = try row.required(row.integer(0, 12))
+    counts.decisions = try row.required(row.integer(0, 13))
+    counts.alerts = try row.required(row.integer(0, 14))
+    return PartitionProgress(
+      pipelineID: pipelineID, source: source, epoch: try row.required(row.integer(0, 0)),
+      startOffset: try row.required(row.integer(0, 1)), nextOffset: try row.required(row.integer(0, 2)),
+      sequence: try row.required(row.integer(0, 3)), batchID: try row.id(0, 4),
+      pipelineVersion: try row.integer(0, 5).map(Int.init), watermark: try row.timestamp(0, 6),
+      maxEventTime: try row.timestamp(0, 7), counts: counts)
+  }
+}

@@ -1,0 +1,59 @@
+public import FraudCore
+
+/// How many of what came out of a partition's events.
+public struct EventCounts: Sendable, Hashable {
+  /// Events that were decoded and decided.
+  public var accepted: Int64 = 0
+  /// Events that are in `fraud.rejected_events`.
+  public var rejected: Int64 = 0
+  /// Events that were passed over on purpose, such as declared duplicates.
+  public var skipped: Int64 = 0
+  /// Accepted events that came later than the allowed lateness.
+  public var late: Int64 = 0
+  /// Fields of accepted events that the schema does not declare.
+  public var unknownFields: Int64 = 0
+  /// Events that the policy decided against.
+  public var decisions: Int64 = 0
+  /// Alerts of those.
+  public var alerts: Int64 = 0
+
+  /// Nothing counted.
+  public init() {}
+
+  /// Adds what another counted.
+  public static func += (counts: inout EventCounts, more: EventCounts) {
+    counts.accepted &+= more.accepted
+    counts.rejected &+= more.rejected
+    counts.skipped &+= more.skipped
+    counts.late &+= more.late
+    counts.unknownFields &+= more.unknownFields
+    counts.decisions &+= more.decisions
+    counts.alerts &+= more.alerts
+  }
+}
+
+/// How far one pipeline is in one partition, and who may carry it on: the partition's row in `fraud.partitions`.
+public struct PartitionProgress: Sendable, Hashable {
+  /// The pipeline's number.
+  public var pipelineID: Int
+  /// The partition.
+  public var source: EventSource
+  /// Counts the take-overs; a commit of an earlier epoch changes nothing.
+  public var epoch: Int64
+  /// The offset at which the pipeline began.
+  public var startOffset: Int64
+  /// The next event to process.
+  public var nextOffset: Int64
+  /// Counts the commits.
+  public var sequence: Int64
+  /// The last commit, by which its own sender recognises it.
+  public var batchID: UniqueID?
+  /// The version of the last commit.
+  public var pipelineVersion: Int?
+  /// How far event time is, in microseconds since 1970.
+  public var watermark: Int64?
+  /// The latest event time seen, in microseconds since 1970.
+  public var maxEventTime: Int64?
+  /// Everything counted since the start.
+  public var counts: EventCounts
+}
