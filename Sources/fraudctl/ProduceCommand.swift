@@ -31,6 +31,12 @@ struct ProduceCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Messages a second (default: as fast as possible).", valueName: "n"))
   var rate: Double?
 
+  @Option(
+    help: ArgumentHelp(
+      "Stay at most 2 MiB ahead of what this consumer group has committed, so that the dev broker forgets nothing.",
+      valueName: "group"))
+  var follow: String?
+
   @Option(help: ArgumentHelp("The field whose text is the message's key.", valueName: "field"))
   var key: String?
 
@@ -64,27 +70,42 @@ struct ProduceCommand: ParsableCommand {
       let connection = try brokers.connection(data: place.data)
       let admin = try KafkaAdmin(connection)
       let target = try find(admin)
+      let followed = try follow.map { try FollowedGroup($0, connection, admin, target) }
       let loss = try DevBrokerLoss(admin, target)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection))
 
       var feed = Feed(topic: topic)
       feed.key = key
       feed.rate = rate
+      if let followed { feed.messagesRead = followed.messagesRead }
       feed.timestamp = timestamp.map { name in
         (name, schema?.fields.first { $0.name == name }?.unit ?? .milliseconds)
       }
       let start = ContinuousClock.now
       var progress = ProduceProgress()
-      for index in inputs.indices {
-        try feed.send(&inputs[index], through: producer) { progress.show($0, producer.report.delivered) }
-      }
-      try feed.finish(producer) { progress.show($0, producer.report.delivered) }
+      let failure = result(of: {
+        for index in inputs.indices {
+          try feed.send(&inputs[index], through: producer) { progress.show($0, producer.report.delivered) }
+        }
+        try feed.finish(producer) { progress.show($0, producer.report.delivered) }
+      })
       progress.clear()
       let summary = ProduceSummary(
         topic: topic, counts: feed.counts, report: producer.report, elapsed: start.duration(to: .now))
-      try show(summary, feed.counts, producer.report, try loss?.messages(admin) ?? 0)
+      try show(summary, feed.counts, producer.report, failure == nil ? try loss?.messages(admin) ?? 0 : 0)
+      if let failure { throw failure }
       if Interruption.isRequested { throw ExitCode.interrupted }
       if summary.failed + summary.skipped > 0 { throw ExitCode.failure }
+    }
+  }
+
+  /// What ended the sending early, if anything did: the summary is due all the same.
+  private func result(of body: () throws -> Void) -> (any Error)? {
+    do {
+      try body()
+      return nil
+    } catch {
+      return error
     }
   }
 
@@ -146,7 +167,7 @@ private struct ProduceSummary: Encodable {
     self.topic = topic
     read = counts.read
     delivered = report.delivered
-    failed = report.failed
+    failed = counts.sent - report.delivered
     skipped = counts.skipped
     withoutKey = counts.withoutKey
     withoutTimestamp = counts.withoutTimestamp
@@ -158,7 +179,7 @@ private struct ProduceSummary: Encodable {
 
   var text: String {
     var text = "\(grouped(delivered)) messages delivered to '\(topic)'"
-    if failed > 0 { text += ", \(grouped(failed)) failed" }
+    if failed > 0 { text += ", \(grouped(failed)) not delivered" }
     if skipped > 0 { text += ", \(grouped(skipped)) records skipped" }
     return text + " in \(String(format: "%.1f", seconds)) s (\(grouped(Int(messagesPerSecond)))/s)"
   }
@@ -179,6 +200,26 @@ private struct ProduceProgress {
 
   func clear() {
     if isShown { terminal.write("\r\u{1B}[K") }
+  }
+}
+
+/// How far a consumer group has come since messages were first sent.
+private final class FollowedGroup {
+  private let consumer: KafkaConsumer
+  private let starts: [TopicPartition: Int64]
+
+  init(_ group: String, _ connection: KafkaConnection, _ admin: KafkaAdmin, _ topic: TopicDescription) throws {
+    // It never subscribes, so it is no member of the group.
+    consumer = try KafkaConsumer(ConsumerConfiguration(connection: connection, group: group))
+    var starts: [TopicPartition: Int64] = [:]
+    for partition in topic.partitions { starts[partition] = try admin.watermarks(of: partition).high }
+    self.starts = starts
+  }
+
+  func messagesRead() throws -> Int {
+    try consumer.committedOffsets(of: starts.keys.sorted()).reduce(0) { sum, committed in
+      sum + Int(max(0, committed.value - (starts[committed.key] ?? committed.value)))
+    }
   }
 }
 

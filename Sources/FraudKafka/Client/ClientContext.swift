@@ -99,11 +99,12 @@ final class ClientContext: Sendable {
   }
 
   /// librdkafka's level for a kind of line, where it is wrong for us: properties of the other kind of client in one
-  /// dictionary are no mistake, topics are asked for by list so that none is created, and connections that fail are
+  /// dictionary are no mistake, topics are asked for by list so that none is created, messages given up at the end are the
+  /// caller's decision, and connections that fail are
   /// tried again.
   private static func level(of facility: String) -> Int32? {
     switch facility {
-    case "CONFWARN", "AUTOCREATE": 7
+    case "CONFWARN", "AUTOCREATE", "TERMINATE": 7
     case "FAIL", "ERROR": 4
     default: nil
     }

@@ -21,6 +21,9 @@ struct Feed {
   }
 
   static let problemsMax = 10
+  /// Bytes that a feed with a reader to follow stays ahead of it in all, so that no partition of the dev broker holds
+  /// more than half of what it keeps.
+  static let bytesAheadMax = 2 << 20
   /// How long brokers may be away before the feed gives up.
   static let patience = Duration.seconds(30)
 
@@ -31,7 +34,10 @@ struct Feed {
   var timestamp: (field: String, unit: TimestampUnit)?
   /// Messages a second; as fast as the brokers take them if `nil`.
   var rate: Double?
+  /// How many of the messages sent have been read by whoever is to keep up; asked when ``bytesAheadMax`` is reached.
+  var messagesRead: (() throws -> Int)?
   private(set) var counts = Counts()
+  private var lastMessagesRead = 0
 
   init(topic: String) { self.topic = topic }
 
@@ -66,7 +72,11 @@ struct Feed {
       let milliseconds = timestampName.flatMap { timestamp(of: $0, in: message.span) }
       if timestampName != nil, milliseconds == nil { counts.withoutTimestamp += 1 }
       try send(message, key, milliseconds, producer, onProgress)
-      if counts.sent % 256 == 0 { onProgress(counts) }
+      if counts.sent % 256 == 0 {
+        onProgress(counts)
+        try Self.checkReachable(producer)
+      }
+      try waitForReader(producer, onProgress)
     }
     onProgress(counts)
   }
@@ -102,6 +112,19 @@ struct Feed {
       }
       onProgress(counts)
       if Interruption.isRequested { return }
+      try Self.checkReachable(producer)
+    }
+  }
+
+  /// Waits until the reader has come near enough. Messages are taken to be of average size.
+  private mutating func waitForReader(_ producer: KafkaProducer, _ onProgress: (Counts) -> Void) throws {
+    guard let messagesRead else { return }
+    let aheadMax = max(1, Self.bytesAheadMax / max(1, counts.bytes / max(1, counts.sent)))
+    while counts.sent - lastMessagesRead > aheadMax, !Interruption.isRequested {
+      lastMessagesRead = try messagesRead()
+      guard counts.sent - lastMessagesRead > aheadMax else { return }
+      producer.serve(timeout: .milliseconds(2))
+      onProgress(counts)
       try Self.checkReachable(producer)
     }
   }
