@@ -81,7 +81,7 @@ struct RegexParser {
 
   private mutating func sequence() throws(EvaluationError) -> RegexNode {
     var items: [RegexNode] = []
-    while let scalar = current, scalar != UInt32("|"), scalar != UInt32(")") {
+    while let scalar = current, scalar != 0x7C, scalar != 0x29 {
       switch scalar {
       case "*", "+", "?": throw .regexSyntax
       case "(":
