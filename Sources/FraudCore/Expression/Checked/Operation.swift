@@ -61,6 +61,26 @@ package enum Operation: Sendable, Hashable {
   case coalesce
 }
 
+extension Operation {
+  /// Of a strict operation: whether the first NULL operand makes it NULL and ends it.
+  package var endsAtNull: Bool {
+    switch self {
+    case .isNull, .isNotNull, .isTrue, .isFalse, .comparison(.nullSafeEqual): false
+    case .call(let function): function.isStrict
+    default: true
+    }
+  }
+
+  /// Of a strict operation: whether operands are taken from right to left.
+  package var takesRightFirst: Bool {
+    switch self {
+    case .arithmetic(let arithmetic), .tryArithmetic(let arithmetic):
+      [.divide, .integralDivide, .remainder, .pmod].contains(arithmetic)
+    default: false
+    }
+  }
+}
+
 /// How two values of one type are compared: numbers by value (−0.0 equals 0.0; NaN equals NaN and is greater than every
 /// other), strings by their UTF-8 bytes, FALSE before TRUE.
 package enum Comparison: UInt8, Sendable, Hashable, CaseIterable {

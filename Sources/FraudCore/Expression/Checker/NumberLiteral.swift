@@ -3,7 +3,7 @@ struct NumberLiteral {
   var type: DataType
   var value: Value
 
-  init(_ number: NumberText, negative: Bool) throws(LiteralError) {
+  init(_ number: NumberToken, negative: Bool) throws(LiteralError) {
     let sign = negative ? "-" : ""
     switch number.form {
     case .digits:

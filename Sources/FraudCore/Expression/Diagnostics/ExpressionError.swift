@@ -14,6 +14,7 @@ public struct ExpressionDiagnostic: Sendable, Hashable {
 
 /// Everything that is wrong with an expression, in the order of the text. Never empty.
 public struct ExpressionError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The mistakes, at least one.
   public var diagnostics: [ExpressionDiagnostic]
 
   /// Collects mistakes.

@@ -163,7 +163,7 @@ extension Lexer {
 
     // Candidates without a point, which the same text as a word beats when it is longer: `1e3L` is a name.
     var end = digitsEnd
-    var form = NumberText.Form.digits
+    var form = NumberToken.Form.digits
     var textEnd = digitsEnd
     if digitsEnd > offset {
       let exponentEnd = skipExponent(from: digitsEnd)
@@ -178,7 +178,7 @@ extension Lexer {
       let fractionEnd = skipDigits(from: digitsEnd + 1)
       if fractionEnd - offset > 1 {
         let exponentEnd = skipExponent(from: fractionEnd)
-        var candidates: [(end: Int, textEnd: Int, form: NumberText.Form)] = [(fractionEnd, fractionEnd, .decimal)]
+        var candidates: [(end: Int, textEnd: Int, form: NumberToken.Form)] = [(fractionEnd, fractionEnd, .decimal)]
         if exponentEnd > fractionEnd { candidates.append((exponentEnd, exponentEnd, .exponent)) }
         if let (suffix, suffixEnd) = suffix(at: exponentEnd, integer: false) {
           candidates.append((suffixEnd, exponentEnd, suffix))
@@ -196,7 +196,7 @@ extension Lexer {
 
     if wordEnd > end { return word() }
     let text = String(decoding: bytes[offset..<textEnd], as: UTF8.self)
-    add(.number(NumberText(form: form, text: text)), to: end)
+    add(.number(NumberToken(form: form, text: text)), to: end)
   }
 
   private func skipDigits(from start: Int) -> Int {
@@ -213,7 +213,7 @@ extension Lexer {
     return end > digits ? end : start
   }
 
-  private func suffix(at position: Int, integer: Bool) -> (NumberText.Form, Int)? {
+  private func suffix(at position: Int, integer: Bool) -> (NumberToken.Form, Int)? {
     switch byte(position) | 0x20 {
     case UInt8(ascii: "l") where integer: (.bigint, position + 1)
     case UInt8(ascii: "s") where integer: (.smallint, position + 1)

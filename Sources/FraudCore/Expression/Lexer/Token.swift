@@ -8,7 +8,7 @@ struct Token: Sendable, Hashable {
     /// A string literal's value.
     case string([UInt8])
     /// Digits, with a suffix or not.
-    case number(NumberText)
+    case number(NumberToken)
     case mark(Mark)
     /// After the last token.
     case end
@@ -20,7 +20,7 @@ struct Token: Sendable, Hashable {
 }
 
 /// A number as it was written.
-struct NumberText: Sendable, Hashable {
+struct NumberToken: Sendable, Hashable {
   /// How the text says what type it is.
   enum Form: Sendable, Hashable {
     /// Digits only: the smallest of INT, BIGINT and DECIMAL.

@@ -17,7 +17,7 @@ struct SyntaxNode: Sendable, Hashable {
     case null
     case boolean(Bool)
     /// A number; a minus that belongs to the literal is told apart from one that is an operator.
-    case number(NumberText, negative: Bool)
+    case number(NumberToken, negative: Bool)
     case string([UInt8])
     /// `TIMESTAMP '…'` or `DATE '…'`.
     case typedString(DataType, [UInt8])
