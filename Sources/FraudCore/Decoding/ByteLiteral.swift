@@ -1,8 +1,13 @@
-/// A short text that input is compared with: 32 bytes at once, the rest one by one.
+/// A short text that input is compared with: sixteen bytes at once, or twice sixteen that overlap; what is longer byte by
+/// byte.
 struct ByteLiteral: Sendable {
-  private var first = SIMD4<UInt64>()
-  private var mask = SIMD4<UInt64>()
   private(set) var count = 0
+  /// The first sixteen bytes, and which of them count.
+  private var first = SIMD16<UInt8>()
+  private var mask = SIMD16<UInt8>()
+  /// The last sixteen of the first 32 bytes, where there are more than sixteen.
+  private var last = SIMD16<UInt8>()
+  private var lastStart = 0
   /// Where the bytes beyond the 32nd stand in the array that the owner keeps them in.
   private var rest = 0
 
@@ -11,14 +16,13 @@ struct ByteLiteral: Sendable {
   /// Takes a range of bytes; those beyond the 32nd are appended to `overflow`.
   init(_ bytes: Span<UInt8>, _ range: Range<Int>, overflow: inout [UInt8]) {
     count = range.count
-    for index in 0..<min(32, range.count) {
-      let shift = UInt64(8 * (index % 8))
-      first[index / 8] |= UInt64(bytes[range.lowerBound + index]) << shift
-      mask[index / 8] |= 0xFF << shift
+    for index in 0..<min(16, count) {
+      first[index] = bytes[range.lowerBound + index]
+      mask[index] = 0xFF
     }
-    for lane in 0..<4 {
-      first[lane] = first[lane].littleEndian
-      mask[lane] = mask[lane].littleEndian
+    if count > 16 {
+      lastStart = min(count, 32) - 16
+      for index in 0..<16 { last[index] = bytes[range.lowerBound + lastStart + index] }
     }
     rest = overflow.count
     for index in range.dropFirst(32) { overflow.append(bytes[index]) }
@@ -27,8 +31,10 @@ struct ByteLiteral: Sendable {
   /// Whether the literal stands at `position`; 32 bytes from there must be readable.
   @inline(always)
   func matches(_ bytes: Span<UInt8>, at position: Int, overflow: Span<UInt8>) -> Bool {
-    let difference = (bytes.fourWords(at: position) ^ first) & mask
-    if difference[0] | difference[1] | difference[2] | difference[3] != 0 { return false }
+    let difference = (bytes.vector(at: position) ^ first) & mask
+    if !isZero(difference) { return false }
+    if count <= 16 { return true }
+    if !isZero(bytes.vector(at: position &+ lastStart) ^ last) { return false }
     return count <= 32 || matchesRest(bytes, position, overflow)
   }
 

@@ -12,11 +12,12 @@ extension EventDecoder {
     case .string:
       guard bytes[start] == UInt8(ascii: "\"") else { return -1 }
       var end = start &+ 1
-      while true {
-        let found = firstTrue(JSONScanner.isSpecial(bytes.vector(at: end)))
-        end &+= found
-        if found < 16 { break }
+      var special = JSONScanner.isSpecial(bytes.vector(at: end))
+      while isAllFalse(special) {
+        end &+= 16
+        special = JSONScanner.isSpecial(bytes.vector(at: end))
       }
+      end &+= firstTrue(special)
       guard bytes[end] == UInt8(ascii: "\"") else { return -1 }
       words[row.word(field)] = TextSlice(offset: start &+ 1, count: end &- start &- 1).word
       return end &+ 1

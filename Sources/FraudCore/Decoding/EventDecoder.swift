@@ -29,6 +29,7 @@ package struct EventDecoder: Sendable {
       batch.bytes.append(0)
     }
     batch.messageBytes = batch.byteCount
+    batch.positions.removeAll(keepingCapacity: true)
     state.lines = LineCursor(end: batch.messageBytes)
     // An order that was learned from messages may hold newlines, which would run from one line into the next.
     if state.order.hasNewline { state.order = KeyOrder() }
@@ -40,17 +41,17 @@ package struct EventDecoder: Sendable {
   ///
   /// - Returns: whether there was an event left to decode.
   package func decodeLines(_ batch: inout EventBatch, _ state: inout DecoderState) -> Bool {
-    batch.positions.removeAll(keepingCapacity: true)
     begin(&batch, &state)
     // The bytes are lent apart from the batch while its columns change.
     var bytes: [UInt8] = []
     swap(&bytes, &batch.bytes)
     let row = Row(index: 0, stride: batch.stride, bitmapStride: batch.bitmapStride)
-    let events = decodeLines(
+    let counts = decodeLines(
       bytes.span, &batch.positions, &batch.words, &batch.validity, row, capacity: batch.capacity, &state)
     swap(&bytes, &batch.bytes)
-    finish(&batch, &state, rowCount: batch.positions.count)
-    return events > 0
+    batch.positions.removeLast(batch.positions.count - counts.rows)
+    finish(&batch, &state, rowCount: counts.rows)
+    return counts.events > 0
   }
 
   /// How many events and lines the block has before the next line to decode, and after it.
@@ -146,16 +147,19 @@ package struct EventDecoder: Sendable {
     return row.index
   }
 
-  /// Decodes lines until the batch is full; returns how many events there were.
+  /// Decodes lines until the batch is full; returns how many events there were, and how many were accepted.
   private func decodeLines(
     _ bytes: Span<UInt8>, _ positions: inout [EventPosition], _ words: inout [UInt64], _ nulls: inout [UInt64],
     _ first: Row, capacity: Int, _ state: inout DecoderState
-  ) -> Int {
+  ) -> (events: Int, rows: Int) {
     var row = first
     var words = words.mutableSpan
     var nulls = nulls.mutableSpan
     var cursor = state.lines
     var events = 0
+    positions.append(
+      contentsOf: repeatElement(EventPosition(offset: 0, start: 0, count: 0), count: capacity &- positions.count))
+    var positions = positions.mutableSpan
     while events < capacity {
       if cursor.position >= cursor.end { break }
       if bytes[cursor.position] <= 0x20 {
@@ -178,14 +182,17 @@ package struct EventDecoder: Sendable {
       if end &- start > Limits.eventBytes {
         state.work.failure = DecodingFailure(reason: .tooLarge, field: -1, start: start, end: end)
       }
-      let position = EventPosition(
-        offset: cursor.events, line: cursor.lines &+ 1, start: start, count: end &- start)
       if state.work.failure == nil {
-        positions.append(position)
+        // Member by member, in place: a position that is made first goes through memory twice.
+        positions[row.index].offset = cursor.events
+        positions[row.index].line = cursor.lines &+ 1
+        positions[row.index].start = start
+        positions[row.index].count = end &- start
         row.index &+= 1
         state.unknownFields &+= state.work.unknown
       } else {
         row.clear(plans, &words, &nulls)
+        let position = EventPosition(offset: cursor.events, line: cursor.lines &+ 1, start: start, count: end &- start)
         state.rejected.append(describe(state.work.failure, bytes, position))
       }
       cursor.position = end &+ 1
@@ -194,7 +201,7 @@ package struct EventDecoder: Sendable {
       events &+= 1
     }
     state.lines = cursor
-    return events
+    return (events, row.index)
   }
 
   /// Decodes one event, on the expected path as far as it leads. Notes what is wrong with it.
@@ -243,12 +250,17 @@ package struct EventDecoder: Sendable {
     _ steps: inout Int
   ) -> Int {
     let expected = order.steps.span
-    let overflow = order.overflow.span
+    let vectors = order.vectors.span
     var position = start
     while steps < expected.count {
       let step = expected[steps]
-      guard step.literal.matches(bytes, at: position, overflow: overflow) else { return position }
-      let value = position &+ step.literal.count
+      let first = (bytes.vector(at: position) ^ vectors[3 &* steps]) & vectors[3 &* steps &+ 1]
+      guard isZero(first) else { return position }
+      if step.count > 16 {
+        let last = bytes.vector(at: position &+ Int(step.lastStart)) ^ vectors[3 &* steps &+ 2]
+        guard isZero(last), step.count <= 32 || order.matchesRest(steps, bytes, at: position) else { return position }
+      }
+      let value = position &+ Int(step.count)
       // A literal with spaces could run beyond a message that was cut off.
       guard value <= limit else { return position }
       if step.kind == .end {

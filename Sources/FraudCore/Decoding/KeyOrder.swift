@@ -4,9 +4,12 @@
 /// start of the next (`,"amount":`) are compared as one literal, and only where they differ is a key looked up. An order
 /// is learned from an event that came by the general path and was accepted, hence it names no field twice.
 struct KeyOrder {
-  /// What is expected behind a value, and the value that follows it.
+  /// What is expected behind a value, and the value that follows it. Small, so that it is read in one go.
   struct Step {
-    var literal: ByteLiteral
+    /// Bytes of the literal.
+    var count: Int32
+    /// Where the second vector of the literal starts in it.
+    var lastStart: Int32
     /// The field, or -1 for a key that the schema does not know.
     var field: Int32
     var kind: FieldPlan.Kind
@@ -15,7 +18,12 @@ struct KeyOrder {
 
   /// The last step is of kind `end`. Empty before anything was learned.
   private(set) var steps: [Step] = []
+  /// Three vectors a step: the literal's first sixteen bytes, a mask of those that there are, and sixteen bytes from
+  /// `lastStart`, which overlap with the first ones and end with the literal, or with its 32nd byte.
+  private(set) var vectors: [SIMD16<UInt8>] = []
+  /// What the literals have beyond their 32nd bytes, and where each step's part starts.
   private(set) var overflow: [UInt8] = []
+  private(set) var overflowStarts: [Int] = []
   /// Declared fields that these events do not have.
   private(set) var absent: [Int] = []
   /// Whether a literal holds a newline, as those of indented messages do.
@@ -47,24 +55,55 @@ struct KeyOrder {
     misses = 0
     guard seen.count <= Self.stepsMax else { return }
     steps.removeAll(keepingCapacity: true)
+    vectors.removeAll(keepingCapacity: true)
     overflow.removeAll(keepingCapacity: true)
+    overflowStarts.removeAll(keepingCapacity: true)
     absent.removeAll(keepingCapacity: true)
     hasNewline = false
     var isAbsent = [Bool](repeating: true, count: plans.count)
     for (start, end, field) in seen {
-      let literal = ByteLiteral(bytes, start..<end, overflow: &overflow)
-      for index in start..<end where bytes[index] == UInt8(ascii: "\n") { hasNewline = true }
       if field < 0 {
-        steps.append(Step(literal: literal, field: -1, kind: .unknown, isConstrained: false))
+        add(bytes, start..<end, field: -1, kind: .unknown, isConstrained: false)
       } else {
         isAbsent[field] = false
-        let plan = plans[field]
-        steps.append(
-          Step(literal: literal, field: Int32(field), kind: plan.kind, isConstrained: plan.isConstrained))
+        add(bytes, start..<end, field: field, kind: plans[field].kind, isConstrained: plans[field].isConstrained)
       }
     }
-    let literal = ByteLiteral(bytes, closing, overflow: &overflow)
-    steps.append(Step(literal: literal, field: -1, kind: .end, isConstrained: false))
+    add(bytes, closing, field: -1, kind: .end, isConstrained: false)
     for field in plans.indices where isAbsent[field] { absent.append(field) }
+  }
+
+  private mutating func add(
+    _ bytes: Span<UInt8>, _ literal: Range<Int>, field: Int, kind: FieldPlan.Kind, isConstrained: Bool
+  ) {
+    var first = SIMD16<UInt8>()
+    var mask = SIMD16<UInt8>()
+    var last = SIMD16<UInt8>()
+    for index in 0..<min(16, literal.count) {
+      first[index] = bytes[literal.lowerBound + index]
+      mask[index] = 0xFF
+    }
+    let lastStart = max(0, min(literal.count, 32) - 16)
+    if literal.count > 16 {
+      for index in 0..<16 { last[index] = bytes[literal.lowerBound + lastStart + index] }
+    }
+    vectors += [first, mask, last]
+    overflowStarts.append(overflow.count)
+    for index in literal.dropFirst(32) { overflow.append(bytes[index]) }
+    for index in literal where bytes[index] == UInt8(ascii: "\n") { hasNewline = true }
+    steps.append(
+      Step(
+        count: Int32(truncatingIfNeeded: literal.count), lastStart: Int32(lastStart),
+        field: Int32(truncatingIfNeeded: field), kind: kind, isConstrained: isConstrained))
+  }
+
+  /// Whether what a literal has beyond its 32nd byte stands at `position + 32`.
+  func matchesRest(_ step: Int, _ bytes: Span<UInt8>, at position: Int) -> Bool {
+    let count = Int(steps[step].count)
+    guard count <= bytes.count - position else { return false }
+    for index in 32..<count where bytes[position + index] != overflow[overflowStarts[step] + index - 32] {
+      return false
+    }
+    return true
   }
 }

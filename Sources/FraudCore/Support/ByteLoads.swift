@@ -10,8 +10,12 @@ extension Span<UInt8> {
   }
 
   /// Eight bytes from `index`, or as many as there are and zeros.
+  @inline(always)
   func wordOrZero(at index: Int) -> UInt64 {
-    if index &+ 8 <= count { return word(at: index) }
+    index &+ 8 <= count ? word(at: index) : lastWord(from: index)
+  }
+
+  private func lastWord(from index: Int) -> UInt64 {
     var word: UInt64 = 0
     for i in index..<count { word |= UInt64(self[i]) &<< UInt64(8 &* (i &- index)) }
     return word
@@ -44,4 +48,18 @@ func firstTrue(_ mask: SIMDMask<SIMD16<Int8>>) -> Int {
   let high = UInt64(littleEndian: words[1])
   // A word without a true lane has 64 trailing zeros, which is 8 lanes.
   return low != 0 ? low.trailingZeroBitCount &>> 3 : 8 &+ (high.trailingZeroBitCount &>> 3)
+}
+
+/// Whether no lane is true.
+@inline(always)
+func isAllFalse(_ mask: SIMDMask<SIMD16<Int8>>) -> Bool {
+  let words = unsafe unsafeBitCast(mask, to: SIMD2<UInt64>.self)
+  return words[0] | words[1] == 0
+}
+
+/// Whether all lanes are zero.
+@inline(always)
+func isZero(_ vector: SIMD16<UInt8>) -> Bool {
+  let words = unsafe unsafeBitCast(vector, to: SIMD2<UInt64>.self)
+  return words[0] | words[1] == 0
 }

@@ -93,10 +93,17 @@ package enum TimestampText {
   }
 
   /// The first microsecond of the date at `position`, where ten bytes must be readable.
+  @inline(always)
   static func midnight(_ bytes: Span<UInt8>, _ position: Int, day: inout Day) -> Int64? {
     let yearAndMonth = bytes.wordOrZero(at: position)
-    let dayOfMonth = UInt64(bytes[position + 8]) | UInt64(bytes[position + 9]) << 8
+    let dayOfMonth = UInt64(bytes[position &+ 8]) | UInt64(bytes[position &+ 9]) &<< 8
     if yearAndMonth == day.yearAndMonth && dayOfMonth == day.dayOfMonth { return day.start }
+    return readMidnight(bytes, position, yearAndMonth, dayOfMonth, day: &day)
+  }
+
+  private static func readMidnight(
+    _ bytes: Span<UInt8>, _ position: Int, _ yearAndMonth: UInt64, _ dayOfMonth: UInt64, day: inout Day
+  ) -> Int64? {
     let end = position + 10
     guard let century = twoDigits(bytes, position, end), let year = twoDigits(bytes, position + 2, end),
       let month = twoDigits(bytes, position + 5, end), let date = twoDigits(bytes, position + 8, end),
