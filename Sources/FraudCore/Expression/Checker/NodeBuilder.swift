@@ -29,20 +29,24 @@ struct NodeBuilder {
     return value
   }
 
-  /// The nodes that the root needs, in the same order; the root becomes the last.
+  /// The nodes that the root needs, in post-order from it: the numbering depends on nothing but what they are.
   func expression(root: Int) -> CheckedExpression {
-    var needed = [Bool](repeating: false, count: root + 1)
-    needed[root] = true
-    for index in (0...root).reversed() where needed[index] {
-      for child in nodes[index].children { needed[child] = true }
-    }
-    var renumbered = [Int](repeating: 0, count: root + 1)
+    var numbers = [Int?](repeating: nil, count: root + 1)
     var kept: [CheckedNode] = []
     var keptRanges: [Range<Int>] = []
-    for index in 0...root where needed[index] {
+    // Nodes being visited, each with how many of its children have been.
+    var pending: [(node: Int, visited: Int)] = [(root, 0)]
+    while let (index, visited) = pending.last {
       var node = nodes[index]
-      node.children = node.children.map { renumbered[$0] }
-      renumbered[index] = kept.count
+      if visited < node.children.count {
+        pending[pending.count - 1].visited += 1
+        if numbers[node.children[visited]] == nil { pending.append((node.children[visited], 0)) }
+        continue
+      }
+      pending.removeLast()
+      guard numbers[index] == nil else { continue }
+      node.children = node.children.compactMap { numbers[$0] }
+      numbers[index] = kept.count
       kept.append(node)
       keptRanges.append(ranges[index])
     }
