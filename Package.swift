@@ -58,7 +58,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "FraudKafkaTests", dependencies: ["FraudCore", "FraudKafka", "CRdkafka"], swiftSettings: settings),
-    .testTarget(name: "FraudStoreTests", dependencies: ["FraudStore"], swiftSettings: settings),
+    .testTarget(name: "FraudStoreTests", dependencies: ["FraudCore", "FraudStore"], swiftSettings: settings),
     .testTarget(
       name: "FraudctlTests",
       dependencies: [

@@ -32,7 +32,7 @@ public struct Reason: Sendable, Hashable {
 /// One alert, whole: what is written to a file, a table or a topic.
 public struct Alert: Sendable, Hashable {
   /// The same for the same event and rule, however often they are processed.
-  public var id: AlertID
+  public var id: UniqueID
   /// The pipeline's name.
   public var pipeline: String
   /// The version that decided, `nil` for a file.
@@ -64,7 +64,7 @@ public struct Alert: Sendable, Hashable {
 
   /// Makes an alert.
   public init(
-    id: AlertID, pipeline: String, pipelineVersion: Int?, eventID: String?, eventTime: Int64?, ruleID: String?,
+    id: UniqueID, pipeline: String, pipelineVersion: Int?, eventID: String?, eventTime: Int64?, ruleID: String?,
     ruleDescription: String?, severity: Severity, score: Score, riskLevel: String, reasons: [Reason],
     source: EventSource, offset: Int64, line: Int64?, transactionData: [UInt8]
   ) {

@@ -21,6 +21,9 @@ public protocol RecordSource {
   /// Reads paused partitions on.
   mutating func resume(_ partitions: [TopicPartition]) throws
 
+  /// The offset of the oldest record that a partition holds.
+  mutating func earliestOffset(of partition: TopicPartition) throws -> Int64
+
   /// Tells the source how far results are committed; for dashboards only.
   mutating func commit(_ nextOffsets: [TopicPartition: Int64]) throws
 }

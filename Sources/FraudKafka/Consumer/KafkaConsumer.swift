@@ -308,6 +308,11 @@ public final class KafkaConsumer: RecordSource {
     try client.watermarks(of: partition, timeout: configuration.connection.requestTimeout)
   }
 
+  /// The offset of the oldest message that a partition holds. Blocks up to the connection's request timeout.
+  public func earliestOffset(of partition: TopicPartition) throws(KafkaError) -> Int64 {
+    try watermarks(of: partition).low
+  }
+
   /// Stores offsets in the group without waiting, for dashboards: what was read is decided by the owner's own record.
   public func commit(_ nextOffsets: [TopicPartition: Int64]) throws(KafkaError) {
     guard !nextOffsets.isEmpty else { return }

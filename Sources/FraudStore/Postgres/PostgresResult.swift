@@ -1,4 +1,5 @@
 import CPQ
+public import FraudCore
 
 /// The rows that a statement answered, in PostgreSQL's binary form.
 ///

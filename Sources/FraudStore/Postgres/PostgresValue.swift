@@ -1,3 +1,5 @@
+public import FraudCore
+
 /// A parameter of a statement.
 ///
 /// Parameters travel in PostgreSQL's binary form beside the statement's text and never inside it, so that no value can

@@ -1,4 +1,9 @@
-extension StoreError {
+public import FraudCore
+
+extension StoreError: CommitFailure {
+  /// Whether another process has taken a partition.
+  public var isFenced: Bool { code == .fenced }
+
   /// Whether the same work may succeed when it is done again, after a pause and on a new connection.
   ///
   /// True for lost and refused connections and for what PostgreSQL documents as passing: serialisation failures and

@@ -1,3 +1,4 @@
+import FraudCore
 import Testing
 
 @testable import FraudStore

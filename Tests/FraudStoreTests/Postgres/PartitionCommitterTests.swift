@@ -9,7 +9,7 @@ func makeAlert(
   severity: Severity = .warning, description: String = "Velocity", source: EventSource = EventSource(topic: "t")
 ) -> Alert {
   Alert(
-    id: AlertID(pipeline: "p", source: source, offset: offset, rule: rule), pipeline: "p", pipelineVersion: 1,
+    id: AlertIdentity(pipeline: "p", source: source).id(offset: offset, rule: rule), pipeline: "p", pipelineVersion: 1,
     eventID: eventID ?? "event-\(offset)", eventTime: 1_600_000_000_000_000 + offset, ruleID: rule,
     ruleDescription: description, severity: severity, score: .basisPoints(2_500), riskLevel: "low",
     reasons: [
@@ -28,7 +28,7 @@ func makeAlert(
   }
 
   private func unit(_ progress: PartitionProgress, to nextOffset: Int64) -> CommitUnit {
-    var unit = CommitUnit(pipeline: "p", pipelineID: 1, pipelineVersion: 1)
+    var unit = CommitUnit(pipeline: "p", pipelineID: 1, pipelineVersion: 1, batchID: .random())
     var advance = PartitionAdvance(progress: progress, nextOffset: nextOffset)
     advance.counts.accepted = nextOffset - progress.nextOffset
     unit.advances = [advance]
@@ -48,7 +48,7 @@ func makeAlert(
     first.alerts = [makeAlert(7), makeAlert(7, rule: "r-2"), makeAlert(8)]
     first.shadowAlerts = [makeAlert(9)]
     first.rejected = [
-      RejectedEvent(source: source, offset: 9, reason: "bad_json", detail: "at 1", field: nil, payload: [0, 0xFF])
+      RejectedRecord(source: source, offset: 9, reason: "bad_json", detail: "at 1", field: nil, payload: [0, 0xFF])
     ]
     first.advances[0].watermark = 1_000_000
     first.advances[0].counts.rejected = 1
@@ -80,7 +80,7 @@ func makeAlert(
     var late = unit(progress, to: 5)
     late.alerts = [makeAlert(1)]
     late.rejected = [
-      RejectedEvent(source: source, offset: 2, reason: "bad_json", detail: nil, field: nil, payload: nil)
+      RejectedRecord(source: source, offset: 2, reason: "bad_json", detail: nil, field: nil, payload: nil)
     ]
     let error = #expect(throws: StoreError.self) { _ = try former.commit(late) }
     #expect(error?.code == .fenced)
@@ -218,7 +218,7 @@ func makeAlert(
     var second = unit(outcome.progress[0], to: 6)
     second.alerts = [makeAlert(1, description: "second"), makeAlert(2)]
     second.rejected = [1, 1].map {
-      RejectedEvent(source: source, offset: $0, reason: "bad_json", detail: nil, field: nil, payload: nil)
+      RejectedRecord(source: source, offset: $0, reason: "bad_json", detail: nil, field: nil, payload: nil)
     }
     #expect(try committer.commit(second).conflicts == 2)
     #expect(try count("fraud.alerts WHERE rule_description = 'first'") == 1)
@@ -232,12 +232,12 @@ func makeAlert(
       var sent = unit(progress, to: progress.nextOffset + 60)
       for row in 0..<60 {
         sent.ruleErrors.append(
-          RuleError(
+          RuleErrorRecord(
             source: source, offset: Int64(batch * 60 + row), eventID: "e\0", ruleID: "r-1", code: "DIVIDE_BY_ZERO",
             message: "division by zero"))
       }
       sent.ruleErrors.append(
-        RuleError(
+        RuleErrorRecord(
           source: source, offset: progress.nextOffset, eventID: nil, ruleID: "r-2", code: "CAST_INVALID_INPUT",
           message: "no number"))
       sent.advances[0].ruleErrorCounts = ["r-1": 60, "r-2": 1]
@@ -266,7 +266,7 @@ func makeAlert(
           Int64(offset), rule: text, event: "{\"text\":\(String(decoding: event, as: UTF8.self))}", eventID: text,
           description: text, source: hostile))
       sent.rejected.append(
-        RejectedEvent(
+        RejectedRecord(
           source: hostile, offset: Int64(offset), reason: text, detail: text, field: text, payload: Array(text.utf8)))
     }
     #expect(try committer.commit(sent).conflicts == 0)
@@ -326,10 +326,10 @@ func makeAlert(
 
   @Test func aHugeRejectedEventIsKeptByItsHead() {
     let payload = [UInt8](repeating: 7, count: 100_001)
-    let event = RejectedEvent(
+    let event = RejectedRecord(
       source: source, offset: 0, line: nil, reason: "too_large", detail: nil, field: nil, payload: payload,
       limit: 100_000)
-    #expect(event.payload?.count == RejectedEvent.headBytes)
+    #expect(event.payload?.count == RejectedRecord.headBytes)
     #expect(event.payloadLength == Int64(payload.count))
     #expect(event.sha256?.count == 64)
   }

@@ -1,3 +1,4 @@
+import FraudCore
 import FraudStore
 import Testing
 

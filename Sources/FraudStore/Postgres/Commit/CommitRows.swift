@@ -26,7 +26,7 @@ enum CommitRows {
     var sanitized = PostgresArray(.boolean)
     for alert in alerts {
       var changed = false
-      ids.append(.id(UniqueID(high: alert.id.high, low: alert.id.low)))
+      ids.append(.id(alert.id))
       eventIDs.append(.text(orNull: DatabaseText.sanitized(alert.eventID, &changed)))
       eventTimes.append(.timestamp(orNull: alert.eventTime))
       ruleIDs.append(.text(orNull: alert.ruleID))

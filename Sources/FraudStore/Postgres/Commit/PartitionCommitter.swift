@@ -17,7 +17,7 @@ public import FraudCore
 ///
 /// It connects when it is first used and again after a lost connection. All calls block; it belongs to the thread that
 /// processes. See `RELIABILITY.md` 2.2 to 2.5.
-public struct PartitionCommitter: ~Copyable, Sendable {
+public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   /// What a commit survives.
   public enum Durability: String, Sendable, CaseIterable {
     /// A commit that was answered survives a crash of the database's machine.

@@ -37,24 +37,24 @@ public struct UniqueID: Sendable, Hashable, CustomStringConvertible {
     self.init(high: halves.high, low: halves.low)
   }
 
-  /// A new id that nobody else has, from the system's random source.
-  public static func random() -> UniqueID {
-    UniqueID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max))
-  }
-
   /// The UUID's text, lower case with hyphens.
   public var description: String {
-    let digits = Self.hexadecimal(high) + Self.hexadecimal(low)
-    var text = ""
-    for (index, digit) in digits.enumerated() {
-      if index == 8 || index == 12 || index == 16 || index == 20 { text.append("-") }
-      text.append(digit)
-    }
-    return text
+    var text: [UInt8] = []
+    append(to: &text)
+    return String(decoding: text, as: UTF8.self)
   }
 
-  private static func hexadecimal(_ half: UInt64) -> String {
-    let digits = String(half, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
+  /// Appends the text's 36 characters.
+  package func append(to text: inout [UInt8]) {
+    for index in 0..<16 {
+      if index == 4 || index == 6 || index == 8 || index == 10 { text.append(UInt8(ascii: "-")) }
+      let byte = (index < 8 ? high : low) >> UInt64(56 - 8 * (index & 7))
+      text.append(Self.digit(byte >> 4 & 15))
+      text.append(Self.digit(byte & 15))
+    }
+  }
+
+  private static func digit(_ nibble: UInt64) -> UInt8 {
+    UInt8(truncatingIfNeeded: nibble < 10 ? 0x30 + nibble : 0x57 + nibble)
   }
 }

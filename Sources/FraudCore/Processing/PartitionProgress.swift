@@ -1,5 +1,3 @@
-public import FraudCore
-
 /// How many of what came out of a partition's events.
 public struct EventCounts: Sendable, Hashable {
   /// Events that were decoded and decided.
@@ -56,4 +54,22 @@ public struct PartitionProgress: Sendable, Hashable {
   public var maxEventTime: Int64?
   /// Everything counted since the start.
   public var counts: EventCounts
+
+  /// Describes a partition's row.
+  public init(
+    pipelineID: Int, source: EventSource, epoch: Int64, startOffset: Int64, nextOffset: Int64, sequence: Int64,
+    batchID: UniqueID?, pipelineVersion: Int?, watermark: Int64?, maxEventTime: Int64?, counts: EventCounts
+  ) {
+    self.pipelineID = pipelineID
+    self.source = source
+    self.epoch = epoch
+    self.startOffset = startOffset
+    self.nextOffset = nextOffset
+    self.sequence = sequence
+    self.batchID = batchID
+    self.pipelineVersion = pipelineVersion
+    self.watermark = watermark
+    self.maxEventTime = maxEventTime
+    self.counts = counts
+  }
 }

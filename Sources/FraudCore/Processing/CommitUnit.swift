@@ -1,7 +1,5 @@
-public import FraudCore
-
 /// An event that could not be accepted, as it is kept.
-public struct RejectedEvent: Sendable, Hashable {
+public struct RejectedRecord: Sendable, Hashable {
   /// Where it came from.
   public var source: EventSource
   /// Its offset there.
@@ -34,7 +32,7 @@ public struct RejectedEvent: Sendable, Hashable {
       limit: Limits.rejectedEventBytes)
   }
 
-  init(
+  package init(
     source: EventSource, offset: Int64, line: Int64?, reason: String, detail: String?, field: String?,
     payload: [UInt8]?, limit: Int
   ) {
@@ -54,7 +52,7 @@ public struct RejectedEvent: Sendable, Hashable {
 }
 
 /// A rule that had no value for an event.
-public struct RuleError: Sendable, Hashable {
+public struct RuleErrorRecord: Sendable, Hashable {
   /// Where the event came from.
   public var source: EventSource
   /// Its offset there.
@@ -128,13 +126,13 @@ public struct CommitUnit: Sendable {
   /// Alerts of rules in shadow mode.
   public var shadowAlerts: [Alert] = []
   /// Events that could not be accepted.
-  public var rejected: [RejectedEvent] = []
+  public var rejected: [RejectedRecord] = []
   /// Rule errors in the order of their offsets. The first 100 by rule, partition and version are kept; what a partition's
   /// batch holds beyond that may be left out.
-  public var ruleErrors: [RuleError] = []
+  public var ruleErrors: [RuleErrorRecord] = []
 
   /// Begins a unit.
-  public init(pipeline: String, pipelineID: Int, pipelineVersion: Int, batchID: UniqueID = .random()) {
+  public init(pipeline: String, pipelineID: Int, pipelineVersion: Int, batchID: UniqueID) {
     self.batchID = batchID
     self.pipeline = pipeline
     self.pipelineID = pipelineID
@@ -151,4 +149,11 @@ public struct CommitOutcome: Sendable {
   public var conflicts: Int
   /// The unit had been committed by an earlier attempt whose answer was lost.
   public var wasCommittedBefore: Bool
+
+  /// Says what a commit did.
+  public init(progress: [PartitionProgress], conflicts: Int, wasCommittedBefore: Bool) {
+    self.progress = progress
+    self.conflicts = conflicts
+    self.wasCommittedBefore = wasCommittedBefore
+  }
 }

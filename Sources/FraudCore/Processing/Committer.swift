@@ -1,0 +1,28 @@
+/// Where a processor's results go: how far partitions are and everything that came out of them, true all at once.
+///
+/// `PartitionCommitter` of FraudStore is one over PostgreSQL. A committer is used from one thread, and its calls block.
+public protocol Committer: ~Copyable {
+  /// Becomes the only one that can commit to a partition, and says where to go on.
+  ///
+  /// - Parameter startOffset: where to begin a partition that was never processed.
+  /// - Throws: a ``CommitFailure``.
+  mutating func takeOwnership(
+    pipelineID: Int, source: EventSource, startOffset: Int64
+  ) throws -> PartitionProgress
+
+  /// Commits a unit. Called again with the same unit after an error it commits it once, whatever became of the first try.
+  ///
+  /// - Throws: a ``CommitFailure``.
+  mutating func commit(_ unit: CommitUnit) throws -> CommitOutcome
+
+  /// Says that partitions are free, as a courtesy to people who look.
+  mutating func release(_ progress: [PartitionProgress]) throws
+}
+
+/// Why a committer did not commit.
+public protocol CommitFailure: Error {
+  /// The store is away or busy for now: calling again is right, and safe even if the first try did succeed.
+  var isRetryable: Bool { get }
+  /// Another process has taken one of the partitions.
+  var isFenced: Bool { get }
+}
