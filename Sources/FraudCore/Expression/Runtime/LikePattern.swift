@@ -19,6 +19,10 @@ package struct LikePattern: Sendable, Hashable {
 
   package let kind: Kind
 
+  init(kind: Kind) {
+    self.kind = kind
+  }
+
   /// Reads a pattern; `escape` may stand before `%`, `_` and itself only.
   package init(_ pattern: [UInt8], escape: Unicode.Scalar?) throws(EvaluationError) {
     var runs: [[Element]] = [[]]

@@ -1,0 +1,114 @@
+extension RuleEvaluator {
+  // MARK: CASE and coalesce
+
+  mutating func select(_ selection: Selection, _ words: Int, _ batch: borrowing EventBatch) {
+    var open = rows(selection.within, .all, batch)
+    var valid = RowBits(repeating: 0)
+    var error = RowBits(repeating: 0)
+    var truth = RowBits(repeating: 0)
+    for branch in selection.branches {
+      var taken = RowBits(repeating: 0)
+      for word in 0..<words {
+        let hasValue = bitWord(branch.value.valid, word, batch)
+        let raised = bitWord(branch.value.error, word, batch)
+        if let condition = branch.condition {
+          let chosen = open[word] & bitWord(condition.truth, word, batch)
+          let conditionRaised = open[word] & bitWord(condition.error, word, batch)
+          error[word] |= conditionRaised | (chosen & raised)
+          taken[word] = chosen & hasValue
+          open[word] &= ~(chosen | conditionRaised)
+        } else {
+          error[word] |= open[word] & raised
+          taken[word] = open[word] & hasValue
+          open[word] &= ~(hasValue | raised)
+        }
+        valid[word] |= taken[word]
+        if case .bits(let source) = branch.value.value { truth[word] |= taken[word] & bitWord(source, word, batch) }
+      }
+      copy(branch.value, taken, into: selection.into, batch)
+    }
+    store(valid, valid: .all, into: selection.validInto, batch)
+    if let errorInto = selection.errorInto { store(error, valid: .all, into: errorInto, batch) }
+    if selection.result == .boolean { store(truth, valid: .all, into: selection.into, batch) }
+  }
+
+  private mutating func copy(_ operand: Operand, _ rows: RowBits, into: Int, _ batch: borrowing EventBatch) {
+    switch operand.value {
+    case .bits, .nothing: break
+    case .words(let source):
+      forEachRow(in: rows, batch.rowCount) { registers[into][$0] = word(source, row: $0, batch) }
+    case .text(.column(let column)):
+      // Slices of a register lie in the arena.
+      forEachRow(in: rows, batch.rowCount) { row in
+        let range = slice(.column(column), row: row, batch).range
+        registers[into][row] = keep(Array(batch.bytes[range])).word
+      }
+    case .text(let source):
+      forEachRow(in: rows, batch.rowCount) { registers[into][$0] = word(source, row: $0, batch) }
+    case .decimals(let register):
+      forEachRow(in: rows, batch.rowCount) { decimals[into][$0] = decimals[register][$0] }
+    case .decimal(let value): forEachRow(in: rows, batch.rowCount) { decimals[into][$0] = value }
+    }
+  }
+
+  // MARK: Row by row
+
+  mutating func scalar(_ step: ScalarStep, _ words: Int, _ batch: borrowing EventBatch) {
+    let rows = rows(step.valid, step.guardSource, batch)
+    var valid = RowBits(repeating: 0)
+    var raised = RowBits(repeating: 0)
+    var truth = RowBits(repeating: 0)
+    let types = step.operands.map(\.type)
+    var arguments = [Value](repeating: .null, count: types.count)
+    forEachRow(in: rows, batch.rowCount) { row in
+      let bit: UInt64 = 1 &<< UInt64(row & 63)
+      for index in arguments.indices { arguments[index] = value(step.operands[index], row: row, batch) }
+      do throws(EvaluationError) {
+        let value: Value
+        if let expression = step.expression, case .call(let function) = step.operation {
+          value = try ScalarFunctions.regex(function, arguments, program.expressions[expression])
+        } else {
+          value = try FraudCore.evaluate(
+            step.operation, arguments, types: types, result: step.result, zones: program.zones)
+        }
+        if value != .null { valid[row >> 6] |= bit }
+        switch value {
+        case .null: break
+        case .boolean(let value): if value { truth[row >> 6] |= bit }
+        case .integer(let value): registers[step.into][row] = UInt64(bitPattern: value)
+        case .double(let value): registers[step.into][row] = value.bitPattern
+        case .decimal(let value): decimals[step.into][row] = value
+        case .string(let text): registers[step.into][row] = keep(text).word
+        }
+      } catch {
+        guard let reason = step.reasons else { preconditionFailure("\(step.operation) raised \(error)") }
+        reasons[reason][row] = error.rawValue
+        raised[row >> 6] |= bit
+      }
+    }
+    for word in 0..<words {
+      setBitWord(step.validInto, word, valid[word])
+      if let errorInto = step.errorInto { setBitWord(errorInto, word, raised[word] | bitWord(step.error, word, batch)) }
+      if step.result == .boolean { setBitWord(step.into, word, truth[word]) }
+    }
+  }
+
+  /// One operand's value in a row.
+  func value(_ operand: Operand, row: Int, _ batch: borrowing EventBatch) -> Value {
+    guard isSet(operand.valid, row: row, batch) else { return .null }
+    switch operand.value {
+    case .nothing: return .null
+    case .bits(let source): return .boolean(isSet(source, row: row, batch))
+    case .words(let source):
+      let word = word(source, row: row, batch)
+      return operand.type.representation == .doubles
+        ? .double(Double(bitPattern: word)) : .integer(Int64(bitPattern: word))
+    case .text(let source):
+      let range = slice(source, row: row, batch).range
+      if case .column = source { return .string(Array(batch.bytes[range])) }
+      return .string(Array(arena[range]))
+    case .decimals(let register): return .decimal(decimals[register][row])
+    case .decimal(let value): return .decimal(value)
+    }
+  }
+}

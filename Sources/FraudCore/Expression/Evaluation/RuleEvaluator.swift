@@ -1,0 +1,155 @@
+/// Runs a ``RuleProgram`` over batches.
+///
+/// Holds all the memory that a run needs, so nothing is allocated once it is warm but for texts and decimals that no kernel
+/// handles. One task owns it.
+public struct RuleEvaluator: Sendable {
+  /// Words of a bitmap.
+  static let bitmapWords = Limits.batchRows / 64
+
+  public let program: RuleProgram
+  var bits: [UInt64]
+  var registers: [[UInt64]]
+  var decimals: [[Int128]]
+  var reasons: [[UInt8]]
+  var matchers: [RegexMatcher]
+  /// Text constants, then texts made for the batch, then padding.
+  var arena: [UInt8]
+  var arenaCount: Int
+
+  /// Allocates what the program needs: about 8 KiB for each intermediate column of numbers or texts and 128 bytes for each
+  /// of truth values.
+  public init(_ program: RuleProgram) {
+    self.program = program
+    bits = [UInt64](repeating: 0, count: program.bitmapCount * Self.bitmapWords)
+    registers = (0..<program.registerCount).map {
+      [UInt64](repeating: program.constantRegisters[$0] ?? 0, count: Limits.batchRows)
+    }
+    decimals = (0..<program.decimalCount).map { _ in [Int128](repeating: 0, count: Limits.batchRows) }
+    reasons = (0..<program.reasonCount).map { _ in [UInt8](repeating: 0, count: Limits.batchRows) }
+    matchers = program.expressions.map { RegexMatcher($0) }
+    arena = program.constants + [UInt8](repeating: 0, count: EventBatch.padding)
+    arenaCount = program.constants.count
+  }
+
+  /// Evaluates rules on all rows of a batch.
+  ///
+  /// - Parameters:
+  ///   - batch: of the program's layout.
+  ///   - lists: the values of declared lists, by the index that the rules were compiled with.
+  ///   - outcomes: of as many rules as the program has expressions; every row of the batch is written.
+  /// - Precondition: every expression is BOOLEAN.
+  package mutating func evaluate(
+    _ batch: borrowing EventBatch, lists: [ListValues] = [], into outcomes: inout RuleOutcomes
+  ) {
+    let words = (batch.rowCount + 63) >> 6
+    precondition(
+      outcomes.ruleCount == program.count && outcomes.stride >= words,
+      "outcomes of \(outcomes.ruleCount) rules for \(program.count) rules")
+    run(batch, lists: lists)
+    let rows = allRows(batch.rowCount)
+    for rule in 0..<program.count {
+      let result = program.results[rule]
+      let start = rule * outcomes.stride
+      for word in 0..<words {
+        let truth = bitWord(result.truth, word, batch) & rows[word]
+        let error = bitWord(result.error, word, batch) & rows[word]
+        outcomes.triggered[start + word] = truth
+        outcomes.error[start + word] = error
+        outcomes.null[start + word] = ~bitWord(result.valid, word, batch) & ~error & rows[word]
+      }
+    }
+  }
+
+  /// Runs all steps, after which the outcome of every expression stands ready.
+  mutating func run(_ batch: borrowing EventBatch, lists: [ListValues]) {
+    precondition(batch.rowCount <= Limits.batchRows, "\(batch.rowCount) rows")
+    arenaCount = program.constants.count
+    for index in program.steps.indices { run(program.steps[index], batch, lists) }
+  }
+
+  // MARK: Reading bits
+
+  @inline(__always)
+  func bitWord(_ source: BitSource, _ word: Int, _ batch: borrowing EventBatch) -> UInt64 {
+    switch source {
+    case .none: 0
+    case .all: .max
+    case .column(let column): batch.words[column * batch.stride + word]
+    case .validity(let column): batch.validity[column * batch.bitmapStride + word]
+    case .bitmap(let bitmap): bits[bitmap * Self.bitmapWords + word]
+    }
+  }
+
+  /// The rows of a batch that are in both sources.
+  func rows(_ a: BitSource, _ b: BitSource, _ batch: borrowing EventBatch) -> RowBits {
+    var rows = allRows(batch.rowCount)
+    for word in 0..<((batch.rowCount + 63) >> 6) {
+      rows[word] &= bitWord(a, word, batch) & bitWord(b, word, batch)
+    }
+    return rows
+  }
+
+  func isSet(_ source: BitSource, row: Int, _ batch: borrowing EventBatch) -> Bool {
+    bitWord(source, row >> 6, batch) >> UInt64(row & 63) & 1 == 1
+  }
+
+  /// Writes rows as a bitmap, without those that have no value.
+  mutating func store(
+    _ rows: borrowing RowBits, valid: BitSource, into bitmap: Int, _ batch: borrowing EventBatch
+  ) {
+    for word in 0..<((batch.rowCount + 63) >> 6) {
+      bits[bitmap * Self.bitmapWords + word] = rows[word] & bitWord(valid, word, batch)
+    }
+  }
+
+  mutating func setBitWord(_ bitmap: Int, _ word: Int, _ value: UInt64) {
+    bits[bitmap * Self.bitmapWords + word] = value
+  }
+
+  /// The words that a source reads from and where they start; constants have registers of their own where this is asked.
+  @inline(__always)
+  func withWords<Result>(
+    _ source: WordSource, _ batch: borrowing EventBatch, _ body: (Span<UInt64>, Int) -> Result
+  ) -> Result {
+    switch source {
+    case .column(let column): return body(batch.words.span, column * batch.stride)
+    case .register(let register):
+      let words = registers[register]
+      return body(words.span, 0)
+    case .constant: preconditionFailure("a constant is no column")
+    }
+  }
+
+  /// The bytes that a text source's slices lie in.
+  @inline(__always)
+  func withBytes<Result>(
+    _ source: WordSource, _ batch: borrowing EventBatch, _ body: (Span<UInt8>) -> Result
+  ) -> Result {
+    switch source {
+    case .column: return body(batch.bytes.span)
+    case .register, .constant: return body(arena.span)
+    }
+  }
+
+  func slice(_ source: WordSource, row: Int, _ batch: borrowing EventBatch) -> TextSlice {
+    TextSlice(word: word(source, row: row, batch))
+  }
+
+  @inline(__always)
+  func word(_ source: WordSource, row: Int, _ batch: borrowing EventBatch) -> UInt64 {
+    switch source {
+    case .column(let column): batch.words[column * batch.stride + row]
+    case .register(let register): registers[register][row]
+    case .constant(let word): word
+    }
+  }
+
+  /// Adds a text to the arena.
+  mutating func keep(_ text: [UInt8]) -> TextSlice {
+    let needed = arenaCount + text.count + EventBatch.padding
+    if arena.count < needed { arena += [UInt8](repeating: 0, count: max(needed - arena.count, arena.count)) }
+    arena.replaceSubrange(arenaCount..<(arenaCount + text.count), with: text)
+    defer { arenaCount += text.count }
+    return TextSlice(offset: arenaCount, count: text.count)
+  }
+}
