@@ -187,7 +187,8 @@ extension RuleEvaluator {
     case (.constant(let x), .constant(let y)):
       let order =
         doubles
-        ? compare(Double(bitPattern: x), Double(bitPattern: y)) : compare(.integer(Int64(bitPattern: x)), .integer(Int64(bitPattern: y)))
+        ? compare(Double(bitPattern: x), Double(bitPattern: y))
+        : compare(.integer(Int64(bitPattern: x)), .integer(Int64(bitPattern: y)))
       return RowBits(repeating: comparison.holds(order) ? .max : 0)
     case (_, .constant(let word)):
       return withWords(a, batch) {

@@ -6,6 +6,7 @@ public struct RuleEvaluator: Sendable {
   /// Words of a bitmap.
   static let bitmapWords = Limits.batchRows / 64
 
+  /// What it runs.
   public let program: RuleProgram
   var bits: [UInt64]
   var registers: [[UInt64]]

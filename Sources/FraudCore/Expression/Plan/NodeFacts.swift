@@ -141,7 +141,8 @@ enum NodeFacts {
   /// Functions that have a value for all arguments.
   private static let neverRaises: Set<Function> = [
     .isNaN, .greatest, .least, .sqrt, .cbrt, .exp, .expm1, .ln, .log10, .log2, .log1p, .sin, .cos, .tan, .cot, .sec,
-    .csc, .asin, .acos, .atan, .sinh, .cosh, .tanh, .asinh, .acosh, .atanh, .degrees, .radians, .rint, .sign, .log, .pow,
+    .csc, .asin, .acos, .atan, .sinh, .cosh, .tanh, .asinh, .acosh, .atanh, .degrees, .radians, .rint, .sign, .log,
+    .pow,
     .atan2, .hypot, .length, .octetLength, .bitLength, .ascii, .substring, .left, .right, .startsWith, .endsWith,
     .contains, .locate, .trim, .trimLeading, .trimTrailing, .md5, .year, .quarter, .month, .day,
     .dayOfYear, .dayOfWeek, .dayOfWeekISO, .weekday, .weekOfYear, .yearOfWeek, .hour, .minute, .second,

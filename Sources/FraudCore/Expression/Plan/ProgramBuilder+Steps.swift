@@ -243,7 +243,9 @@ extension ProgramBuilder {
     let from = operand.type
     operand.type = node.type
     if from == node.type { return operand }
-    guard case .words(let source) = operand.value, NodeFacts.hasCastKernel(from: from, to: node.type) else { return nil }
+    guard case .words(let source) = operand.value, NodeFacts.hasCastKernel(from: from, to: node.type) else {
+      return nil
+    }
     if node.type == .double, from.representation == .integers {
       if case .constant(let word) = source {
         operand.value = .words(.constant(Double(Int64(bitPattern: word)).bitPattern))

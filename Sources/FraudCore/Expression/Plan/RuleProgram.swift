@@ -7,6 +7,7 @@
 ///     var outcomes = RuleOutcomes(ruleCount: 1, stride: batch.bitmapStride)
 ///     evaluator.evaluate(batch, into: &outcomes)
 public struct RuleProgram: Sendable {
+  /// The columns that the expressions read.
   public let layout: ColumnLayout
   /// How many expressions there are.
   public let count: Int
