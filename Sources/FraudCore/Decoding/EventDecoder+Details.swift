@@ -31,7 +31,7 @@ extension EventDecoder {
     return RejectedEvent(reason: failure.reason, detail: detail, field: field?.name, position: position)
   }
 
-  private func article(_ type: FieldType?) -> String {
+  func article(_ type: FieldType?) -> String {
     switch type {
     case .integer?: "an integer"
     case .timestamp?: "a timestamp"
@@ -56,7 +56,7 @@ extension EventDecoder {
   }
 
   /// The value at fault, shortened; nothing where the field is sensitive.
-  private func shown(_ bytes: Span<UInt8>, _ failure: DecodingFailure, _ field: Field?) -> String {
+  func shown(_ bytes: Span<UInt8>, _ failure: DecodingFailure, _ field: Field?) -> String {
     guard field?.sensitive == nil, failure.start < failure.end else { return "" }
     var text: [UInt8] = []
     JSONText.append(bytes, failure.start..<min(failure.end, failure.start + 80), to: &text)

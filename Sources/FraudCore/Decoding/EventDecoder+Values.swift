@@ -131,7 +131,7 @@ extension EventDecoder {
     if work.failure?.field == field { work.failure?.start = place.lowerBound; work.failure?.end = place.upperBound }
   }
 
-  private func readNumber(
+  func readNumber(
     _ number: DecimalText, _ bytes: Span<UInt8>, _ start: Int, _ field: Int, _ row: Row,
     _ words: inout MutableSpan<UInt64>, _ work: inout DecoderWork
   ) {

@@ -73,7 +73,7 @@ package struct EventDecoder: Sendable {
     finish(&batch, &state, rowCount: rowCount)
   }
 
-  private func begin(_ batch: inout EventBatch, _ state: inout DecoderState) {
+  func begin(_ batch: inout EventBatch, _ state: inout DecoderState) {
     precondition(batch.layout.fieldCount == plans.count, "the batch is of another schema")
     state.rejected.removeAll(keepingCapacity: true)
     state.unknownFields = 0
@@ -82,7 +82,7 @@ package struct EventDecoder: Sendable {
     clear(&batch)
   }
 
-  private func finish(_ batch: inout EventBatch, _ state: inout DecoderState, rowCount: Int) {
+  func finish(_ batch: inout EventBatch, _ state: inout DecoderState, rowCount: Int) {
     batch.rowCount = rowCount
     batch.append(text: state.work.text)
     finishValidity(&batch)
