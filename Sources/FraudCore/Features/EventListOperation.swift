@@ -12,21 +12,26 @@ extension FeatureTable {
   ) {
     for row in rows {
       let base = context.bases[row] &+ operation.offset
-      var ring = EventRing(
-        blockWord: keys.records[base], placeWord: keys.records[base &+ 1], entryWidth: layout.entryWidth)
+      var ring = layout.ring(keys.records[base], keys.records[base &+ 1])
       let t = context.times[row]
       let isInOrder = context.isInOrder(row)
-      for window in layout.windows {
-        let range: Range<Int>
-        if isInOrder {
-          range = advance(window, base: base, ring: ring, layout: layout, to: t)
-        } else {
-          range = covered(by: window, ring: ring, at: t)
-        }
-        for output in window.outputs {
-          write(
-            output, of: window, operation: operation, layout: layout, base: base, ring: ring, range: range, row: row,
-            context: context, hasAccumulators: isInOrder, batch: &batch)
+      let hasDropped = !ring.block.isNone && heap.words[ring.block.offset] != EventRing.noneDropped
+      for index in layout.windows.indices {
+        let window = layout.windows[index]
+        let range =
+          isInOrder
+          ? advance(window, base: base, ring: ring, layout: layout, to: t) : covered(by: window, ring: ring, at: t)
+        for index in window.outputs {
+          let output = layout.outputs[index]
+          if hasDropped { noteTruncation(output.output, window, ring: ring, range: range, at: t, row: row) }
+          if output.payload < 0, output.output.function == .count {
+            let count = range.count &+ (output.output.includeCurrent && context.isSelected(row) ? 1 : 0)
+            if count >= output.output.minEvents { batch.write(UInt64(count), output.output, row: row) }
+          } else {
+            write(
+              output, of: window, operation: operation, layout: layout, base: base, ring: ring, range: range, row: row,
+              context: context, hasAccumulators: isInOrder, batch: &batch)
+          }
         }
       }
       if context.isStored(row) {
@@ -56,7 +61,7 @@ extension FeatureTable {
     }
     if case .session(let gap) = window.span {
       if start < end, u &- ring.time(end &- 1, heap) > gap {
-        clear(window, base: base)
+        clear(window, base: base, layout: layout)
         start = end
       }
     } else {
@@ -95,10 +100,10 @@ extension FeatureTable {
 
   // MARK: Accumulators
 
-  private mutating func clear(_ window: EventListLayout.Window, base: Int) {
-    for (index, accumulator) in window.accumulators.enumerated() {
-      let word = base &+ window.accumulatorOffsets[index]
-      for word in word..<word &+ accumulator.width { keys.records[word] = 0 }
+  private mutating func clear(_ window: EventListLayout.Window, base: Int, layout: EventListLayout) {
+    for index in window.accumulators {
+      let word = base &+ layout.accumulators[index].offset
+      for word in word..<word &+ layout.accumulators[index].kind.width { keys.records[word] = 0 }
     }
   }
 
@@ -107,9 +112,9 @@ extension FeatureTable {
     _ entry: Int, _ window: EventListLayout.Window, base: Int, ring: EventRing, layout: EventListLayout,
     among others: Range<Int>
   ) {
-    for index in window.accumulators.indices {
-      let word = base &+ window.accumulatorOffsets[index]
-      switch window.accumulators[index] {
+    for index in window.accumulators {
+      let word = base &+ layout.accumulators[index].offset
+      switch layout.accumulators[index].kind {
       case .sum(let payload):
         guard let x = number(payload, of: entry, ring, layout) else { continue }
         addToSum(x, at: word)
@@ -145,9 +150,9 @@ extension FeatureTable {
     _ entry: Int, _ window: EventListLayout.Window, base: Int, ring: EventRing, layout: EventListLayout,
     among others: Range<Int>
   ) {
-    for index in window.accumulators.indices {
-      let word = base &+ window.accumulatorOffsets[index]
-      switch window.accumulators[index] {
+    for index in window.accumulators {
+      let word = base &+ layout.accumulators[index].offset
+      switch layout.accumulators[index].kind {
       case .sum(let payload):
         guard let x = number(payload, of: entry, ring, layout) else { continue }
         keys.records[word &+ 2] &-= 1
@@ -238,7 +243,8 @@ extension FeatureTable {
     writeEntry(place, row: row, time: time, ring: ring, operation: operation, layout: layout, batch: batch)
     keys.records[base] = ring.block.word
     keys.records[base &+ 1] = ring.placeWord
-    for window in layout.windows {
+    for index in layout.windows.indices {
+      let window = layout.windows[index]
       let word = keys.records[base &+ window.offset]
       let start = Int(truncatingIfNeeded: word & 0xFFFF_FFFF)
       let end = Int(truncatingIfNeeded: word >> 32)
@@ -262,7 +268,7 @@ extension FeatureTable {
     let range = covered(by: window, ring: ring, at: frontier)
     if case .session = window.span {
       // The entry may join what were two sessions.
-      clear(window, base: base)
+      clear(window, base: base, layout: layout)
       for entry in range {
         enter(entry, window, base: base, ring: ring, layout: layout, among: range.lowerBound..<entry)
       }
@@ -277,12 +283,13 @@ extension FeatureTable {
     _ place: Int, _ window: EventListLayout.Window, base: Int, ring: EventRing, layout: EventListLayout,
     range: Range<Int>
   ) {
-    for index in window.accumulators.indices {
-      if case .distinct(let payload) = window.accumulators[index], let value = word(payload, of: place, ring, layout),
+    for index in window.accumulators {
+      if case .distinct(let payload) = layout.accumulators[index].kind,
+        let value = word(payload, of: place, ring, layout),
         contains(value, payload: payload, among: range.lowerBound..<place, ring, layout)
           || contains(value, payload: payload, among: place &+ 1..<range.upperBound, ring, layout)
       {
-        keys.records[base &+ window.accumulatorOffsets[index]] &-= 1
+        keys.records[base &+ layout.accumulators[index].offset] &-= 1
       }
     }
     enter(place, window, base: base, ring: ring, layout: layout, among: 0..<0)
@@ -336,7 +343,8 @@ extension FeatureTable {
     let old = ring
     ring.block = heap.allocate(1 + wanted * layout.entryWidth)
     ring.head = 0
-    heap.words[ring.block.offset] = old.block.isNone ? UInt64(bitPattern: .min) : heap.words[old.block.offset]
+    ring.capacity = layout.capacity(of: ring.block)
+    heap.words[ring.block.offset] = old.block.isNone ? EventRing.noneDropped : heap.words[old.block.offset]
     for entry in 0..<old.count {
       let (to, from) = (ring.place(entry), old.place(entry))
       for word in 0..<ring.entryWidth { heap.words[to &+ word] = heap.words[from &+ word] }
@@ -368,7 +376,8 @@ extension FeatureTable {
     releaseTexts(of: 0..<count, ring: ring, layout: layout)
     ring.head = (ring.head &+ count) % ring.capacity
     ring.count &-= count
-    for window in layout.windows {
+    for index in layout.windows.indices {
+      let window = layout.windows[index]
       let word = keys.records[base &+ window.offset]
       let (start, end) = (Int(truncatingIfNeeded: word & 0xFFFF_FFFF), Int(truncatingIfNeeded: word >> 32))
       setRange(max(0, start &- count)..<max(0, end &- count), of: window, base: base)

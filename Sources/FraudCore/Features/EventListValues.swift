@@ -14,7 +14,6 @@ extension FeatureTable {
     let includes = output.includeCurrent && context.isSelected(row) && isPresent
     let accumulator = hasAccumulators && windowOutput.accumulator >= 0 ? base &+ windowOutput.accumulator : -1
     let t = context.times[row]
-    if !ring.block.isNone { noteTruncation(output, window, ring: ring, range: range, at: t, row: row) }
     switch output.function {
     case .count, .rate:
       var count = range.count
@@ -103,11 +102,10 @@ extension FeatureTable {
   }
 
   /// Flags a value whose window reaches back to events that were dropped.
-  private mutating func noteTruncation(
+  mutating func noteTruncation(
     _ output: FeatureOutput, _ window: EventListLayout.Window, ring: EventRing, range: Range<Int>, at t: Int64, row: Int
   ) {
     let dropped = Int64(bitPattern: heap.words[ring.block.offset])
-    guard dropped != .min else { return }
     if case .session(let gap) = window.span {
       let oldest = range.isEmpty ? t : ring.time(range.lowerBound, heap)
       guard range.lowerBound == 0, oldest &- dropped <= gap else { return }

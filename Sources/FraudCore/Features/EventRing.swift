@@ -4,29 +4,32 @@
 /// none was. An entry is its event's time, a word for each payload and, where any may be NULL, a word with a bit for each
 /// payload that is not.
 struct EventRing {
+  /// The block's first word where no event was dropped.
+  static let noneDropped = UInt64(bitPattern: .min)
+
   var block: HeapBlock
   /// Where the oldest entry is.
   var head: Int
   var count: Int
   let entryWidth: Int
 
-  init(blockWord: UInt64, placeWord: UInt64, entryWidth: Int) {
+  /// Entries the block can hold.
+  var capacity: Int
+
+  init(blockWord: UInt64, placeWord: UInt64, entryWidth: Int, capacity: Int) {
     block = HeapBlock(word: blockWord)
     count = Int(truncatingIfNeeded: placeWord & 0xFFFF_FFFF)
     head = Int(truncatingIfNeeded: placeWord >> 32)
     self.entryWidth = entryWidth
+    self.capacity = capacity
   }
 
   var placeWord: UInt64 { UInt64(truncatingIfNeeded: count) | UInt64(truncatingIfNeeded: head) << 32 }
-
-  /// Entries the block can hold.
-  var capacity: Int { block.isNone ? 0 : (block.count &- 1) / entryWidth }
 
   /// The first word of the entry that is `index` entries after the oldest.
   @inline(__always)
   func place(_ index: Int) -> Int {
     var entry = head &+ index
-    let capacity = capacity
     if entry >= capacity { entry &-= capacity }
     return block.offset &+ 1 &+ entry &* entryWidth
   }

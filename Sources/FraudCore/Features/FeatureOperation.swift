@@ -131,15 +131,20 @@ struct EventListLayout: Sendable, Hashable {
     }
   }
 
+  /// An accumulator and its first word from the operation's.
+  struct PlacedAccumulator: Sendable, Hashable {
+    var kind: Accumulator
+    var offset: Int
+  }
+
   struct Window: Sendable, Hashable {
     var span: FeatureWindow
     var delay: Int64
     /// The first of its words from the operation's: start and end, then the accumulators.
     var offset: Int
-    var accumulators: [Accumulator]
-    /// Offsets of the accumulators from the operation's first word.
-    var accumulatorOffsets: [Int]
-    var outputs: [WindowOutput]
+    /// Its parts of ``EventListLayout/accumulators`` and ``EventListLayout/outputs``.
+    var accumulators: Range<Int>
+    var outputs: Range<Int>
   }
 
   struct WindowOutput: Sendable, Hashable {
@@ -150,16 +155,47 @@ struct EventListLayout: Sendable, Hashable {
     var accumulator: Int
   }
 
-  var payloads: [Payload]
-  var types: [FieldType]
+  let payloads: [Payload]
+  let types: [FieldType]
   /// Whether an entry has a word with a bit for each payload that has a value.
-  var hasValidity: Bool
-  var maxEvents: Int
-  var windows: [Window]
+  let hasValidity: Bool
+  let maxEvents: Int
+  let windows: [Window]
+  let accumulators: [PlacedAccumulator]
+  let outputs: [WindowOutput]
   /// How far behind the watermark less the allowed lateness an entry can still matter; `nil` where there are sessions.
-  var reach: Int64?
+  let reach: Int64?
   /// Words of the record.
-  var width: Int
+  let width: Int
+  let entryWidth: Int
+  /// Entries that a block of each size class holds.
+  private let capacities: [Int]
 
-  var entryWidth: Int { 1 + payloads.count + (hasValidity ? 1 : 0) }
+  init(
+    payloads: [Payload], types: [FieldType], hasValidity: Bool, maxEvents: Int, windows: [Window],
+    accumulators: [PlacedAccumulator], outputs: [WindowOutput], reach: Int64?, width: Int
+  ) {
+    self.payloads = payloads
+    self.types = types
+    self.hasValidity = hasValidity
+    self.maxEvents = maxEvents
+    self.windows = windows
+    self.accumulators = accumulators
+    self.outputs = outputs
+    self.reach = reach
+    self.width = width
+    let entryWidth = 1 + payloads.count + (hasValidity ? 1 : 0)
+    self.entryWidth = entryWidth
+    capacities = (0..<64).map { (HeapBlock.size(ofClass: $0) - 1) / entryWidth }
+  }
+
+  /// The ring that two words of a record describe.
+  @inline(__always)
+  func ring(_ blockWord: UInt64, _ placeWord: UInt64) -> EventRing {
+    EventRing(
+      blockWord: blockWord, placeWord: placeWord, entryWidth: entryWidth,
+      capacity: blockWord == 0 ? 0 : capacities[Int(truncatingIfNeeded: blockWord >> 32) & 63])
+  }
+
+  func capacity(of block: HeapBlock) -> Int { (block.count - 1) / entryWidth }
 }

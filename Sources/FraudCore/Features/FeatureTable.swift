@@ -14,7 +14,7 @@ struct FeatureTableLayout: Sendable {
   var outputs: [FeatureOutput] {
     operations.flatMap { operation in
       if case .list(let list) = operation.kind {
-        list.windows.flatMap { $0.outputs.map(\.output) }
+        list.outputs.map(\.output)
       } else {
         operation.outputs
       }
@@ -58,6 +58,7 @@ struct FeatureTable: Sendable {
   private let rowGrowth: Int
 
   // Scratch, kept from batch to batch.
+  private var touched: UInt64 = 0
   private var keyWords = [UInt64](repeating: 0, count: Limits.batchRows)
   private var hashes = [UInt64](repeating: 0, count: Limits.batchRows)
   private var found = [Int32](repeating: 0, count: Limits.batchRows)
@@ -197,13 +198,19 @@ struct FeatureTable: Sendable {
     }
     if layout.hasWordKey {
       let input = layout.keyInputs[0]
-      for row in 0..<batch.rowCount {
+      let rows = 0..<batch.rowCount
+      for row in rows {
         let key = batch.canonicalWord(input, row: row)
         keyWords[row] = key
         hashes[row] = Self.hash(key, seed: seed)
       }
-      for row in 0..<batch.rowCount {
-        found[row] = Int32(truncatingIfNeeded: keys.find(keyWords[row], hash: hashes[row]))
+      touched ^= keys.touchSlots(of: hashes.span.extracting(rows))
+      for row in rows { found[row] = Int32(truncatingIfNeeded: keys.find(keyWords[row], hash: hashes[row])) }
+      touched ^= keys.touchRecords(found.span.extracting(rows))
+      for operation in layout.operations {
+        for word in operation.blockWords {
+          touched ^= keys.touchBlocks(found.span.extracting(rows), word: operation.offset + word, heap: heap.words.span)
+        }
       }
       return
     }
@@ -310,8 +317,7 @@ struct FeatureTable: Sendable {
 
   private mutating func release(_ operation: FeatureOperation, base: Int) {
     if case .list(let list) = operation.kind {
-      let ring = EventRing(
-        blockWord: keys.records[base], placeWord: keys.records[base + 1], entryWidth: list.entryWidth)
+      let ring = list.ring(keys.records[base], keys.records[base + 1])
       releaseTexts(of: 0..<ring.count, ring: ring, layout: list)
     }
     for word in operation.blockWords {

@@ -28,6 +28,43 @@ struct RecordTable: Sendable {
   /// Bytes of the records in use and of the slots that find them.
   var byteCount: Int { (count * width + slots.count) * 8 }
 
+  /// Loads the slots where these hashes would be, so that finding them one after the other does not wait for memory each
+  /// time: without a branch that depends on what is loaded, the loads overlap.
+  ///
+  /// - Returns: a word that depends on all that was loaded.
+  func touchSlots(of hashes: Span<UInt64>) -> UInt64 {
+    let slots = slots.span
+    var touched: UInt64 = 0
+    for index in hashes.indices { touched ^= slots[Int(truncatingIfNeeded: (hashes[index] >> 32) >> shift)] }
+    return touched
+  }
+
+  /// Loads every cache line of these records, for the same reason.
+  func touchRecords(_ found: Span<Int32>) -> UInt64 {
+    let records = records.span
+    var touched: UInt64 = 0
+    for index in found.indices {
+      let base = Int(found[index]) &* width
+      var word = 8
+      while word < width {
+        touched ^= records[base &+ word]
+        word &+= 8
+      }
+      touched ^= records[base &+ width &- 1]
+    }
+    return touched
+  }
+
+  /// Loads the blocks that a word of these records names.
+  func touchBlocks(_ found: Span<Int32>, word: Int, heap: Span<UInt64>) -> UInt64 {
+    let records = records.span
+    var touched: UInt64 = 0
+    for index in found.indices {
+      touched ^= heap[Int(truncatingIfNeeded: records[Int(found[index]) &* width &+ word] & 0xFFFF_FFFF)]
+    }
+    return touched
+  }
+
   /// The record of a key that is a word, or 0.
   func find(_ key: UInt64, hash: UInt64) -> Int {
     let tag = hash >> 32

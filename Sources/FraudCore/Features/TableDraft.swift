@@ -140,22 +140,25 @@ extension TableDraft.ListDraft {
     var offset = 2
     var finished: [EventListLayout.Window] = []
     var reach: Int64? = 0
+    var accumulators: [EventListLayout.PlacedAccumulator] = []
+    var outputs: [EventListLayout.WindowOutput] = []
     for window in windows {
-      var offsets: [Int] = []
       let start = offset
       offset += 1
+      let (firstAccumulator, firstOutput) = (accumulators.count, outputs.count)
       for accumulator in window.accumulators {
-        offsets.append(offset)
+        accumulators.append(EventListLayout.PlacedAccumulator(kind: accumulator, offset: offset))
         offset += accumulator.width
+      }
+      for output in window.outputs {
+        let place = output.accumulator < 0 ? -1 : accumulators[firstAccumulator + output.accumulator].offset
+        outputs.append(
+          EventListLayout.WindowOutput(output: output.output, payload: output.payload, accumulator: place))
       }
       finished.append(
         EventListLayout.Window(
-          span: window.span, delay: window.delay, offset: start, accumulators: window.accumulators,
-          accumulatorOffsets: offsets,
-          outputs: window.outputs.map {
-            EventListLayout.WindowOutput(
-              output: $0.output, payload: $0.payload, accumulator: $0.accumulator < 0 ? -1 : offsets[$0.accumulator])
-          }))
+          span: window.span, delay: window.delay, offset: start, accumulators: firstAccumulator..<accumulators.count,
+          outputs: firstOutput..<outputs.count))
       switch window.span {
       case .sliding(let length), .tumbling(let length): reach = reach.map { max($0, length + window.delay) }
       case .session, .life: break
@@ -164,7 +167,7 @@ extension TableDraft.ListDraft {
     if windows.allSatisfy({ if case .session = $0.span { true } else { false } }) { reach = nil }
     let layout = EventListLayout(
       payloads: payloads, types: inputs.map(\.type), hasValidity: hasValidity, maxEvents: maxEvents, windows: finished,
-      reach: reach, width: offset)
+      accumulators: accumulators, outputs: outputs, reach: reach, width: offset)
     return FeatureOperation(
       kind: .list(layout), foldSet: foldSet, inputs: inputs, offset: 0, width: offset, outputs: [], identity: "")
   }
