@@ -80,8 +80,8 @@ package struct ParquetLeaf: Sendable {
       switch (element.logicalType, element.convertedType) {
       case (.date, _), (nil, .date): return .date
       case (.time(.milliseconds), _), (nil, .timeMilliseconds): return .time(multiplier: 1_000, divisor: 1)
-      case (.decimal(let scale, _), _): return decimal(scale)
-      case (nil, .decimal): return decimal(element.scale)
+      case (.decimal(let scale, _), _): return decimal(scale, else: .integer(isSigned: true))
+      case (nil, .decimal): return decimal(element.scale, else: .integer(isSigned: true))
       case (.integer(_, let isSigned), _): return .integer(isSigned: isSigned)
       case (nil, .uint8), (nil, .uint16), (nil, .uint32): return .integer(isSigned: false)
       default: return .integer(isSigned: true)
@@ -97,8 +97,8 @@ package struct ParquetLeaf: Sendable {
         let (multiplier, divisor) = factors(unit)
         return .time(multiplier: multiplier, divisor: divisor)
       case (nil, .timeMicroseconds): return .time(multiplier: 1, divisor: 1)
-      case (.decimal(let scale, _), _): return decimal(scale)
-      case (nil, .decimal): return decimal(element.scale)
+      case (.decimal(let scale, _), _): return decimal(scale, else: .integer(isSigned: true))
+      case (nil, .decimal): return decimal(element.scale, else: .integer(isSigned: true))
       case (.integer(_, let isSigned), _): return .integer(isSigned: isSigned)
       case (nil, .uint64): return .integer(isSigned: false)
       default: return .integer(isSigned: true)
@@ -106,17 +106,17 @@ package struct ParquetLeaf: Sendable {
     case .byteArray, .fixedLengthByteArray:
       switch (element.logicalType, element.convertedType) {
       case (.string, _), (.enum, _), (.json, _), (nil, .utf8), (nil, .enum), (nil, .json): return .text
-      case (.decimal(let scale, _), _): return decimal(scale)
-      case (nil, .decimal): return decimal(element.scale)
-      case (.float16, _) where element.typeLength == 2: return .float16
+      case (.decimal(let scale, _), _): return decimal(scale, else: .bytes)
+      case (nil, .decimal): return decimal(element.scale, else: .bytes)
+      case (.float16, _) where type == .fixedLengthByteArray && element.typeLength == 2: return .float16
       default: return .bytes
       }
     }
   }
 
-  private static func decimal(_ scale: Int32) -> Meaning {
+  private static func decimal(_ scale: Int32, else plain: Meaning) -> Meaning {
     // The format allows up to the precision, which no sane file has above 76.
-    (0...76).contains(scale) ? .decimal(scale: Int(scale)) : .bytes
+    (0...76).contains(scale) ? .decimal(scale: Int(scale)) : plain
   }
 
   private static func factors(_ unit: TimeUnit) -> (Int64, Int64) {
