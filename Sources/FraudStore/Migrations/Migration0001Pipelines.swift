@@ -6,7 +6,9 @@ extension Migration {
       CREATE TABLE fraud.pipelines (
         id         int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         name       text NOT NULL UNIQUE CHECK (name ~ '^[A-Za-z0-9_-]{1,64}$'),
-        created_at timestamptz NOT NULL DEFAULT now()
+        created_at timestamptz NOT NULL DEFAULT now(),
+        -- The version that processors run; null until the first one is there.
+        active_version int
       );
 
       CREATE TABLE fraud.pipeline_versions (

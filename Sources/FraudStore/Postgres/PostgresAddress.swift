@@ -30,8 +30,14 @@ public struct PostgresAddress: Sendable, CustomStringConvertible {
     description = secretText
   }
 
+  /// The address as the variables that every libpq program reads (`PGHOST`, `PGPASSWORD` and so on), so that a secret
+  /// need not stand in another program's arguments, where everybody can see it. What has no variable is left out.
+  public var environment: [(name: String, value: String)] {
+    (Self.parse(secretText) ?? []).compactMap { option in option.variable.map { ($0, option.value) } }
+  }
+
   /// The options that the text names, in libpq's order.
-  private static func parse(_ text: String) -> [(key: String, value: String)]? {
+  private static func parse(_ text: String) -> [Option]? {
     var message: UnsafeMutablePointer<CChar>?
     // Freed below; libpq leaves no other trace.
     let parsed = unsafe PQconninfoParse(text, &message)
@@ -40,18 +46,27 @@ public struct PostgresAddress: Sendable, CustomStringConvertible {
       unsafe PQconninfoFree(parsed)
     }
     guard var option = unsafe parsed else { return nil }
-    var options: [(key: String, value: String)] = []
+    var options: [Option] = []
     while let keyword = unsafe option.pointee.keyword {
       if let value = unsafe option.pointee.val {
-        options.append((unsafe String(cString: keyword), unsafe String(cString: value)))
+        options.append(
+          Option(
+            key: unsafe String(cString: keyword), value: unsafe String(cString: value),
+            variable: unsafe option.pointee.envvar.map { unsafe String(cString: $0) }))
       }
       unsafe option += 1
     }
     return options
   }
 
+  private struct Option {
+    var key: String
+    var value: String
+    var variable: String?
+  }
+
   /// Only what locates a database is shown; an option that is not known to be harmless may be a secret.
-  private static func describe(_ options: [(key: String, value: String)]) -> String {
+  private static func describe(_ options: [Option]) -> String {
     var parts: [String: String] = [:]
     for option in options { parts[option.key] = option.value }
     var query: [String] = []
