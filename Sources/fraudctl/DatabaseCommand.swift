@@ -224,7 +224,7 @@ struct DatabaseCommand: ParsableCommand {
 
       // Copied for the call and freed after it.
       var words = unsafe (["psql"] + arguments).map { unsafe strdup($0) } + [nil]
-      defer { for unsafe word in unsafe words { unsafe free(word) } }
+      defer { unsafe words.forEach { unsafe free($0) } }
       var process: pid_t = 0
       let status = unsafe posix_spawnp(&process, "psql", nil, &attributes, &words, environ)
       guard status == 0 else {

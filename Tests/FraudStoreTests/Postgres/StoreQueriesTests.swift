@@ -30,7 +30,8 @@ import Testing
       var committer = PartitionCommitter(address, ownerName: "test")
       let source = EventSource(topic: name)
       let start = try committer.takeOwnership(pipelineID: applied.id, source: source, startOffset: 0)
-      var unit = CommitUnit(pipeline: name, pipelineID: applied.id, pipelineVersion: applied.version)
+      var unit = CommitUnit(
+        pipeline: name, pipelineID: applied.id, pipelineVersion: applied.version, batchID: .random())
       unit.advances = [PartitionAdvance(progress: start, nextOffset: 30)]
       unit.advances[0].counts.accepted = 28
       unit.advances[0].counts.rejected = 2
@@ -40,7 +41,7 @@ import Testing
           event: #"{"customer_id":\#(offset % 5),"amount":\#(offset).5,"currency":"USD","country":null}"#,
           severity: offset.isMultiple(of: 4) ? .critical : .info, source: source)
         alert.pipeline = name
-        alert.id = AlertID(pipeline: name, source: source, offset: offset, rule: "a")
+        alert.id = AlertIdentity(pipeline: name, source: source).id(offset: offset, rule: "a")
         unit.alerts.append(alert)
       }
       for offset in 28..<Int64(30) {
@@ -162,7 +163,8 @@ import Testing
     #expect(members[8].value.content == .number("0.25"))
     #expect(members[14].value.content == .null)
     #expect(try AlertStore.find("\(newest.id)", on: &connection)?.id == newest.id)
-    let alertID = AlertID(pipeline: "two", source: EventSource(topic: "two"), offset: 27, rule: "a").description
+    let alertID = AlertIdentity(pipeline: "two", source: EventSource(topic: "two")).id(offset: 27, rule: "a")
+      .description
     #expect(try AlertStore.find(alertID, on: &connection)?.id == newest.id)
     #expect(try AlertStore.find("no such", on: &connection)?.id == nil)
 

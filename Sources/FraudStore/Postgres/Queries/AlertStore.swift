@@ -1,3 +1,5 @@
+import FraudCore
+
 /// An alert as it is kept.
 public struct StoredAlert: Sendable {
   /// Its number in the order of writing.

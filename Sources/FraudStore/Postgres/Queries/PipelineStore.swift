@@ -13,7 +13,7 @@ public struct AppliedPipeline: Sendable, Hashable {
 }
 
 /// A pipeline as it is configured in the database.
-public struct StoredPipeline: Sendable, Hashable {
+public struct StoredPipeline: Sendable {
   /// Its number.
   public var id: Int
   /// Its name.
@@ -36,15 +36,6 @@ public struct StoredPipeline: Sendable, Hashable {
   public var createdAt: Int64
   /// The rules of the version: number and id, in the definition's order.
   public var rules: [(id: Int, name: String)] = []
-
-  public static func == (a: StoredPipeline, b: StoredPipeline) -> Bool {
-    (a.id, a.version, a.sha256) == (b.id, b.version, b.sha256)
-  }
-
-  public func hash(into hasher: inout Hasher) {
-    hasher.combine(id)
-    hasher.combine(version)
-  }
 }
 
 /// The pipelines of a database: `fraud.pipelines` and their immutable versions.
