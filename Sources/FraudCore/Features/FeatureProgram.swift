@@ -1,13 +1,3 @@
-/// An expression that features need: a condition of theirs or a derived column.
-package struct FeatureExpression: Sendable {
-  /// The condition's or column's text.
-  package var text: String
-  /// Where it stands, as in `features[2].where`.
-  package var path: String
-  package var line: Int
-  package var column: Int
-}
-
 /// A pipeline's features compiled against its schema: which columns there are, what is remembered for which keys, and in
 /// what order everything is computed.
 ///
@@ -19,10 +9,11 @@ public struct FeatureProgram: Sendable {
   public let layout: ColumnLayout
   let steps: [Step]
   let tables: [FeatureTableLayout]
-  /// Conditions (`where`) by the index that fold sets use.
-  let conditions: [CheckedExpression]
-  let derived: [DerivedColumn]
-  /// Constants that stand in for NULL, by column.
+  /// For each stage that has any, the conditions (`where`) that can be evaluated after it.
+  let conditions: [Conditions]
+  /// For each stage that has any, its columns with expressions.
+  let derived: [Derived]
+  /// Constants that stand in for NULL.
   let defaults: [Default]
   let eventTime: EventTimeDefinition?
   let eventTimeColumn: Int?
@@ -37,9 +28,15 @@ public struct FeatureProgram: Sendable {
     case defaults(Int)
   }
 
-  struct DerivedColumn: Sendable {
-    var column: Int
-    var expression: CheckedExpression
+  struct Conditions: Sendable {
+    var program: RuleProgram
+    /// The first of its conditions among those of all stages.
+    var start: Int
+  }
+
+  struct Derived: Sendable {
+    var program: RuleProgram
+    var columns: [Int]
   }
 
   struct Default: Sendable {
@@ -55,23 +52,25 @@ public struct FeatureProgram: Sendable {
   /// - Parameters:
   ///   - label: the field that undelayed features may not read.
   ///   - key: the field that the topic is partitioned by.
-  ///   - compile: settles names and types of an expression over the columns known so far; reports what is wrong itself.
+  ///   - lists: the lists that expressions may test, in the order of the values given to ``FeatureState/apply(to:lists:)``.
+  ///   - reader: takes every mistake; what was compiled beside one is not to be used.
   package init(
     _ features: [FeatureDefinition], schema: Schema, eventTime: EventTimeDefinition? = nil, label: String? = nil,
-    key: String? = nil, reader: inout DefinitionReader,
-    compile: (FeatureExpression, ColumnLayout, inout DefinitionReader) -> CheckedExpression?
+    key: String? = nil, lists: [DeclaredList] = [], zones: TimeZones = .offsetsOnly, reader: inout DefinitionReader
   ) {
-    var builder = FeatureProgramBuilder(schema: schema, label: label, key: key)
-    for feature in features { builder.add(feature, reader: &reader, compile: compile) }
+    var builder = FeatureProgramBuilder(schema: schema, label: label, key: key, lists: lists)
+    for feature in features { builder.add(feature, reader: &reader) }
     let layout = builder.layout
     self.layout = layout
     tables = builder.finishTables()
-    conditions = builder.conditions
-    derived = builder.derived
+    (conditions, derived) = builder.finishExpressions(zones: zones)
     defaults = builder.defaults
     steps = builder.finishSteps()
     unkeyedFeatures = builder.unkeyed
     self.eventTime = eventTime
     eventTimeColumn = eventTime.flatMap { layout.index(of: $0.field) }
   }
+
+  /// How many conditions there are in all stages.
+  var conditionCount: Int { conditions.reduce(0) { $0 + $1.program.count } }
 }

@@ -3,38 +3,40 @@ struct FeatureProgramBuilder {
   private let schema: Schema
   private let label: String?
   private let key: String?
+  private let lists: [DeclaredList]
   private var columns: [ColumnDescription] = []
   /// For each column of the layout the stage it is computed in; 0 for fields.
   private var stages: [Int]
   private(set) var layout: ColumnLayout
-  private(set) var conditions: [CheckedExpression] = []
-  private var conditionStages: [Int] = []
-  private(set) var derived: [FeatureProgram.DerivedColumn] = []
+  /// Conditions in the order in which features name them, each with the stage after which it can be evaluated.
+  private var conditions: [(expression: CheckedExpression, stage: Int)] = []
+  private var derived: [(expression: CheckedExpression, column: Int)] = []
   private(set) var defaults: [FeatureProgram.Default] = []
   /// Features whose keys may span partitions.
   private(set) var unkeyed: [String] = []
   private var drafts: [TableDraft] = []
 
-  init(schema: Schema, label: String?, key: String?) {
+  init(schema: Schema, label: String?, key: String?, lists: [DeclaredList]) {
     self.schema = schema
     self.label = label
     self.key = key
+    self.lists = lists
     layout = ColumnLayout(schema: schema)
     stages = [Int](repeating: 0, count: schema.fields.count)
   }
 
-  mutating func add(
-    _ feature: FeatureDefinition, reader: inout DefinitionReader,
-    compile: (FeatureExpression, ColumnLayout, inout DefinitionReader) -> CheckedExpression?
-  ) {
+  mutating func add(_ feature: FeatureDefinition, reader: inout DefinitionReader) {
     if let other = layout.index(of: feature.name) {
       let kind = layout.columns[other].origin == .field ? "field" : "feature"
       reader.report("'\(feature.name)' is already the name of a \(kind)", at: feature.place("name"))
     }
     if let text = feature.expression {
-      let place = FeatureExpression(
-        text: text, path: "\(feature.path).expression", line: feature.line, column: feature.column)
-      addDerived(feature, expression: compile(place, layout, &reader), reader: &reader)
+      let compiler = ExpressionCompiler(layout: layout, lists: lists)
+      addDerived(
+        feature,
+        expression: reader.compile(at: feature.place("expression")) { () throws(ExpressionError) in
+          try compiler.expression(text)
+        }, reader: &reader)
       return
     }
     let by = feature.by.compactMap { input($0, of: feature, member: "by", reader: &reader) }
@@ -52,12 +54,11 @@ struct FeatureProgramBuilder {
     var stage = (by + of).map { stages[$0.column] }.max() ?? 0
     var condition = -1
     if let text = feature.condition {
-      let place = FeatureExpression(
-        text: text, path: "\(feature.path).where", line: feature.line, column: feature.column)
-      if let expression = compile(place, layout, &reader) {
-        if expression.type != .boolean, expression.type != .null {
-          reader.report("a condition must be true or false", at: feature.place("where"))
-        }
+      let compiler = ExpressionCompiler(layout: layout, lists: lists)
+      let expression = reader.compile(at: feature.place("where")) { () throws(ExpressionError) in
+        try compiler.rule(text)
+      }
+      if let expression {
         checkLabel(feature, reading: expression, reader: &reader)
         stage = max(stage, self.stage(of: expression))
         condition = index(of: expression)
@@ -89,14 +90,14 @@ struct FeatureProgramBuilder {
     _ feature: FeatureDefinition, expression: CheckedExpression?, reader: inout DefinitionReader
   ) {
     guard let expression else { return addColumn(feature, type: .float, stage: 1) }
-    guard let type = FieldType(column: expression.type) else {
+    guard let type = FieldType(holding: expression.type) else {
       reader.report(
         "a column cannot hold this type; CAST it to BIGINT, DOUBLE, STRING, BOOLEAN or TIMESTAMP",
         at: feature.place("expression"))
       return addColumn(feature, type: .float, stage: 1)
     }
     let stage = stage(of: expression) + 1
-    derived.append(FeatureProgram.DerivedColumn(column: layout.columns.count, expression: expression))
+    derived.append((expression, layout.columns.count))
     addDefault(feature, column: layout.columns.count, type: type, reader: &reader)
     addColumn(feature, type: type, stage: stage)
   }
@@ -160,9 +161,8 @@ struct FeatureProgramBuilder {
   }
 
   private mutating func index(of condition: CheckedExpression) -> Int {
-    if let known = conditions.firstIndex(of: condition) { return known }
-    conditions.append(condition)
-    conditionStages.append(stage(of: condition))
+    if let known = conditions.firstIndex(where: { $0.expression == condition }) { return known }
+    conditions.append((condition, stage(of: condition)))
     return conditions.count - 1
   }
 
@@ -172,20 +172,73 @@ struct FeatureProgramBuilder {
     return drafts.count - 1
   }
 
-  mutating func finishTables() -> [FeatureTableLayout] {
-    drafts.map { $0.finish() }
+  /// Tables whose fold sets count conditions as ``finishExpressions(zones:)`` orders them.
+  func finishTables() -> [FeatureTableLayout] {
+    let order = conditionOrder
+    return drafts.map { draft in
+      var table = draft.finish()
+      table.foldSets = table.foldSets.map { set in set < 0 ? -1 : order.firstIndex(of: set) ?? -1 }
+      return table
+    }
   }
 
-  /// Conditions before the tables that use them, tables before what is derived from them, stage by stage.
+  /// Conditions by the stage after which they can be evaluated.
+  private var conditionOrder: [Int] {
+    conditions.indices.sorted { (conditions[$0].stage, $0) < (conditions[$1].stage, $1) }
+  }
+
+  func finishExpressions(zones: TimeZones) -> ([FeatureProgram.Conditions], [FeatureProgram.Derived]) {
+    var conditionPrograms: [FeatureProgram.Conditions] = []
+    var derivedPrograms: [FeatureProgram.Derived] = []
+    var start = 0
+    for stage in 0...(stages.max() ?? 0) {
+      let here = conditionOrder.filter { conditions[$0].stage == stage }.map { conditions[$0].expression }
+      if !here.isEmpty {
+        let program = RuleProgram(here, layout: layout, zones: zones)
+        conditionPrograms.append(FeatureProgram.Conditions(program: program, start: start))
+        start += here.count
+      }
+      let columns = derived.filter { stages[$0.column] == stage }
+      if !columns.isEmpty {
+        let program = RuleProgram(columns.map(\.expression), layout: layout, zones: zones)
+        derivedPrograms.append(FeatureProgram.Derived(program: program, columns: columns.map(\.column)))
+      }
+    }
+    return (conditionPrograms, derivedPrograms)
+  }
+
+  /// Stage by stage: tables, what is derived from earlier stages, constants for what is NULL, and then the conditions
+  /// that later tables need.
   func finishSteps() -> [FeatureProgram.Step] {
     var steps: [FeatureProgram.Step] = []
+    var (conditionProgram, derivedProgram) = (0, 0)
     for stage in 0...(stages.max() ?? 0) {
       for index in drafts.indices where drafts[index].stage == stage { steps.append(.table(index)) }
-      for index in derived.indices where stages[derived[index].column] == stage { steps.append(.derived(index)) }
+      if derived.contains(where: { stages[$0.column] == stage }) {
+        steps.append(.derived(derivedProgram))
+        derivedProgram += 1
+      }
       for index in defaults.indices where stages[defaults[index].column] == stage { steps.append(.defaults(index)) }
-      for index in conditions.indices where conditionStages[index] == stage { steps.append(.condition(index)) }
+      if conditions.contains(where: { $0.stage == stage }) {
+        steps.append(.condition(conditionProgram))
+        conditionProgram += 1
+      }
     }
     return steps
+  }
+}
+
+extension DefinitionReader {
+  /// Compiles an expression and writes its mistakes down.
+  fileprivate mutating func compile(
+    at node: DefinitionNode, _ body: () throws(ExpressionError) -> CheckedExpression
+  ) -> CheckedExpression? {
+    do {
+      return try body()
+    } catch {
+      for diagnostic in error.diagnostics { report(diagnostic.message, at: node) }
+      return nil
+    }
   }
 }
 
@@ -203,20 +256,6 @@ extension FeatureDefinition {
       if case .sliding(let length) = window { Double(per) / Double(length) } else { 0 }
     case .ewma: alpha ?? -Double(halfLife ?? 1)
     default: 0
-    }
-  }
-}
-
-extension FieldType {
-  /// The type of a column that holds an expression's values, or `nil` where there is none.
-  init?(column type: DataType) {
-    switch type {
-    case .boolean: self = .boolean
-    case .tinyint, .smallint, .int, .bigint: self = .integer
-    case .float, .double, .decimal: self = .float
-    case .string: self = .string
-    case .timestamp: self = .timestamp
-    case .null, .date, .dayTimeInterval, .yearMonthInterval: return nil
     }
   }
 }

@@ -13,6 +13,8 @@ public struct FeatureState: Sendable {
   public private(set) var futureCount = 0
   /// Values that miss events because a key had too many.
   public private(set) var truncatedCount = 0
+  /// Rows on which a condition or a column's expression could not be evaluated; it then does not hold or is NULL.
+  public private(set) var errorCount = 0
   /// The last batch's late rows, a bit each.
   package private(set) var late = [UInt64](repeating: 0, count: Limits.batchRows / 64)
   /// The last batch's rows too far in the future, a bit each.
@@ -20,6 +22,9 @@ public struct FeatureState: Sendable {
   var tables: [FeatureTable]
   private var context = RowContext()
   private var conditions: [[UInt64]]
+  private var conditionEvaluators: [RuleEvaluator]
+  private var derivedEvaluators: [RuleEvaluator]
+  private var outcomes: [RuleOutcomes]
 
   /// Remembers nothing yet.
   ///
@@ -27,7 +32,10 @@ public struct FeatureState: Sendable {
   public init(_ program: FeatureProgram, limits: StateLimits = StateLimits(), seed: UInt64 = 0) {
     self.program = program
     tables = program.tables.map { FeatureTable(layout: $0, limits: limits, seed: seed) }
-    conditions = program.conditions.map { _ in [UInt64](repeating: 0, count: Limits.batchRows / 64) }
+    conditions = (0..<program.conditionCount).map { _ in [UInt64](repeating: 0, count: Limits.batchRows / 64) }
+    conditionEvaluators = program.conditions.map { RuleEvaluator($0.program) }
+    derivedEvaluators = program.derived.map { RuleEvaluator($0.program) }
+    outcomes = program.conditions.map { RuleOutcomes(ruleCount: $0.program.count, stride: Limits.batchRows / 64) }
   }
 
   /// Keys that are remembered, those of every grouping counted.
@@ -47,13 +55,17 @@ public struct FeatureState: Sendable {
   /// - Precondition: the batch has the program's layout.
   /// - Complexity: amortised O(1) a row and feature while events come in the order of their times; a late one costs a
   ///   scan of its key's list. Nothing is allocated once the state is warm.
-  package mutating func apply(to batch: inout EventBatch) {
+  package mutating func apply(to batch: inout EventBatch, lists: [ListValues] = []) {
     precondition(batch.layout.columns.count == program.layout.columns.count, "the batch has another layout")
     batch.clearComputedColumns()
     readTimes(batch)
     for step in program.steps {
       switch step {
-      case .condition, .derived: break
+      case .condition(let index): evaluateConditions(index, batch, lists: lists)
+      case .derived(let index):
+        let raised = derivedEvaluators[index].write(&batch, lists: lists, into: program.derived[index].columns)
+        errorCount += raised.reduce(0, +)
+        batch.clearInfinities(program.derived[index].columns)
       case .table(let index):
         tables[index].apply(to: &batch, context: &context, conditions: conditions)
         truncatedCount += tables[index].truncated.values.reduce(0) { $0 + $1.count }
@@ -65,6 +77,19 @@ public struct FeatureState: Sendable {
   /// Columns whose value in a row misses events because the key had too many.
   package func truncatedColumns(row: Int) -> [Int] {
     tables.flatMap { $0.truncated.filter { $0.value.contains(row) }.keys }.sorted()
+  }
+
+  /// A condition that cannot be evaluated does not hold.
+  private mutating func evaluateConditions(_ index: Int, _ batch: borrowing EventBatch, lists: [ListValues]) {
+    conditionEvaluators[index].evaluate(batch, lists: lists, into: &outcomes[index])
+    let start = program.conditions[index].start
+    for condition in 0..<outcomes[index].ruleCount {
+      for word in 0..<(batch.rowCount + 63) / 64 {
+        let place = condition * outcomes[index].stride + word
+        conditions[start + condition][word] = outcomes[index].triggered[place]
+        errorCount += outcomes[index].error[place].nonzeroBitCount
+      }
+    }
   }
 
   /// Settles each row's time, moves the watermark and marks what is late.
@@ -105,6 +130,16 @@ extension EventBatch {
   mutating func clearComputedColumns() {
     for word in layout.fieldCount * stride..<words.count { words[word] = 0 }
     for word in layout.fieldCount * bitmapStride..<validity.count { validity[word] = 0 }
+  }
+
+  /// Makes infinities and NaN NULL, which no sum over a window could let go again.
+  mutating func clearInfinities(_ columns: [Int]) {
+    for column in columns where layout.columns[column].type == .float {
+      for row in 0..<rowCount where !Double(bitPattern: words[column * stride + row]).isFinite {
+        words[column * stride + row] = 0
+        validity[column * bitmapStride + row >> 6] &= ~(1 << UInt64(row & 63))
+      }
+    }
   }
 
   /// Puts a constant where a column is NULL.

@@ -24,7 +24,7 @@ let testSchema = Schema(fields: [
   Field(name: "text", type: .string),
 ])
 
-/// Compiles features over the tests' schema; conditions are not available here.
+/// Compiles features over the tests' schema.
 func compileFeatures(
   _ json: String, schema: Schema = testSchema, time: EventTimeDefinition? = nil, key: String? = nil,
   label: String? = nil
@@ -35,7 +35,7 @@ func compileFeatures(
   let program = FeatureProgram(
     features, schema: schema, eventTime: time ?? EventTimeDefinition(field: "t"), label: label, key: key,
     reader: &reader
-  ) { _, _, _ in nil }
+  )
   return (program, reader.problems.map(\.description))
 }
 

@@ -87,3 +87,56 @@ func valuesAgreeWithTheNaiveList(window: String, disorder: Int64) throws {
     }
   }
 }
+
+@Test func featuresUseConditionsAndEarlierFeatures() throws {
+  let (program, problems) = try compileFeatures(
+    #"""
+    [{"name": "small", "function": "count", "by": "key", "where": "amount < 10"},
+     {"name": "mean", "function": "mean", "of": "amount", "by": "key"},
+     {"name": "share", "expression": "amount / nullif(mean, 0)", "default": -1},
+     {"name": "peak", "function": "max", "of": "share", "by": "key", "include_current": true},
+     {"name": "high", "function": "count", "by": "name", "where": "share > 1.5", "window": "1d", "include_current": true},
+     {"name": "broken", "expression": "1 / (count - 1)"}]
+    """#)
+  #expect(problems.isEmpty)
+  #expect(program.layout.columns.suffix(6).map(\.type) == [.integer, .float, .float, .float, .integer, .float])
+  let events = [(5.0, 0), (20, 1), (25, 2), (nil, 0), (1, 0)].enumerated().map { index, event in
+    TestEvent(
+      key: 7, name: "n", time: Int64(index) * 1_000_000, amount: event.0, count: Int64(event.1))
+  }
+  for sizes in [[5], [1], [2, 3]] {
+    var state = FeatureState(program)
+    let rows = run(events, through: &state, batches: sizes)
+    #expect(rows.map { $0[0] } == [0, 1, 1, 1, 1].map { .integer($0) })
+    #expect(rows.map { $0[2] } == [-1, 4, 2, -1, 0.06].map { .float($0) })
+    #expect(rows.map { $0[3] } == [-1, 4, 4, 4, 4].map { .float($0) })
+    #expect(rows.map { $0[4] } == [0, 1, 2, 2, 2].map { .integer($0) })
+    #expect(rows.map { $0[5] } == [.float(-1), nil, .float(1), .float(-1), .float(-1)])
+    #expect(state.errorCount == 1)
+  }
+}
+
+@Test func reportsMistakesOfNamesAndTypes() throws {
+  let (_, problems) = try compileFeatures(
+    #"""
+    [{"name": "Amount", "function": "count", "by": "key"},
+     {"name": "b", "function": "sum", "of": "text", "by": "key"},
+     {"name": "c", "function": "count", "by": "kee"},
+     {"name": "d", "function": "count", "by": "key", "where": "amout > 1"},
+     {"name": "e", "expression": "later + 1"},
+     {"name": "f", "function": "mean", "of": "flag", "by": "name"},
+     {"name": "g", "function": "mean", "of": "flag", "by": "name", "window": "7d", "delay": "7d", "default": "x"},
+     {"name": "later", "function": "count", "by": "name", "where": "flag"}]
+    """#, label: "flag")
+  #expect(
+    problems == [
+      "features[0].name: 'Amount' is already the name of a field",
+      "features[1].of: sum needs numbers, 'text' is string",
+      "features[2].by: unknown column 'kee', did you mean 'key'?",
+      "features[3].where: unknown column 'amout', did you mean 'amount'?",
+      "features[4].expression: unknown column 'later'",
+      "features[5].of: 'flag' is the label: only a feature with a 'delay' may read it",
+      "features[6].default: expected a number, found 'x'",
+      "features[7].where: 'flag' is the label: only a feature with a 'delay' may read it",
+    ])
+}

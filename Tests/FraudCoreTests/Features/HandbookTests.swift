@@ -32,6 +32,8 @@ import Testing
       #"{"name": "TERMINAL_ID_RISK_\#(days)DAY_WINDOW", "function": "mean", "of": "TX_FRAUD", "default": 0, \#(terminal)}"#
     )
   }
+  features.append(#"{"name": "TX_DURING_WEEKEND", "expression": "CAST(dayofweek(TX_DATETIME) IN (1, 7) AS BIGINT)"}"#)
+  features.append(#"{"name": "TX_DURING_NIGHT", "expression": "CAST(hour(TX_DATETIME) <= 6 AS BIGINT)"}"#)
   let (program, problems) = try compileFeatures(
     "[" + features.joined(separator: ",") + "]", schema: schema, time: EventTimeDefinition(field: "TX_DATETIME"),
     label: "TX_FRAUD")
@@ -69,6 +71,10 @@ import Testing
           ? Int64(bitPattern: word) == Int64(text)
           : (Double(bitPattern: word) - (Double(text) ?? .nan)).magnitude <= 5.000001e-7
         if !isEqual { wrong.append(start + row - 1) }
+      }
+      for feature in 0..<2
+      where String(decoding: cells[1 + feature], as: UTF8.self) != "\(batch.word(column: 17 + feature, row: row))" {
+        wrong.append(start + row - 1)
       }
       if Double(bitPattern: batch.word(column: 14, row: row)) > 0.5 {
         risky.hits += 1
