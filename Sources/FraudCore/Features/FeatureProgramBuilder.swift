@@ -176,7 +176,7 @@ struct FeatureProgramBuilder {
   func finishTables() -> [FeatureTableLayout] {
     let order = conditionOrder
     return drafts.map { draft in
-      var table = draft.finish()
+      var table = draft.finish(columnNames: layout.columns.map(\.name))
       table.foldSets = table.foldSets.map { set in set < 0 ? -1 : order.firstIndex(of: set) ?? -1 }
       return table
     }

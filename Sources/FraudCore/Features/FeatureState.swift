@@ -79,6 +79,12 @@ public struct FeatureState: Sendable {
     tables.flatMap { $0.truncated.filter { $0.value.contains(row) }.keys }.sorted()
   }
 
+  /// Takes over what a snapshot or delta says of the whole partition.
+  mutating func restore(latestTime: Int64?, counters: (late: Int, future: Int, truncated: Int, errors: Int)) {
+    self.latestTime = latestTime
+    (lateCount, futureCount, truncatedCount, errorCount) = counters
+  }
+
   /// A condition that cannot be evaluated does not hold.
   private mutating func evaluateConditions(_ index: Int, _ batch: borrowing EventBatch, lists: [ListValues]) {
     conditionEvaluators[index].evaluate(batch, lists: lists, into: &outcomes[index])

@@ -54,6 +54,9 @@ struct FeatureTable: Sendable {
   /// Keys dropped because of a limit or their age.
   private(set) var evictedCount = 0
   private let seed: UInt64
+  /// Keys that went since the last delta, and the buckets that changed since they were last written.
+  private(set) var goneKeys: [[UInt8]] = []
+  private var changedBuckets: UInt64 = 0
   /// The most bytes that one row can add.
   private let rowGrowth: Int
 
@@ -278,6 +281,7 @@ struct FeatureTable: Sendable {
       let frontier = Int64(bitPattern: keys.records[base + 1])
       context.bases[row] = base
       context.frontiers[row] = frontier
+      if keys.tracksChanges { keys.markChanged(record) }
       if t >= frontier {
         keys.records[base + 1] = UInt64(bitPattern: t)
         context.inOrder[row >> 6] |= 1 << bit
@@ -308,11 +312,18 @@ struct FeatureTable: Sendable {
   }
 
   private mutating func remove(_ record: Int, hash: UInt64) {
-    let base = record * layout.width
-    for operation in layout.operations { release(operation, base: base + operation.offset) }
-    if !layout.hasWordKey { heap.release(HeapBlock(word: keys.records[base])) }
+    if keys.tracksChanges { goneKeys.append(keyBytes(ofRecord: record)) }
+    releaseOperations(ofRecord: record)
+    if !layout.hasWordKey {
+      let key = HeapBlock(word: keys.records[record * layout.width])
+      heap.release(key)
+    }
     keys.remove(record, hash: hash)
     evictedCount += 1
+  }
+
+  private mutating func releaseOperations(ofRecord record: Int) {
+    for operation in layout.operations { release(operation, base: record * layout.width + operation.offset) }
   }
 
   private mutating func release(_ operation: FeatureOperation, base: Int) {
@@ -338,6 +349,65 @@ struct FeatureTable: Sendable {
     if layout.hasWordKey { return x < y }
     return heap.text(HeapBlock(word: x), precedes: heap.text(HeapBlock(word: y)).span)
   }
+}
+
+// Changes, and keys from bytes.
+extension FeatureTable {
+  mutating func trackChanges() { keys.trackChanges() }
+
+  mutating func forgetChanges() {
+    noteChangedBuckets()
+    keys.forgetChanges()
+    goneKeys.removeAll()
+  }
+
+  /// The buckets that changed since this was last asked, a bit each.
+  mutating func takeChangedBuckets() -> UInt64 {
+    noteChangedBuckets()
+    defer { changedBuckets = 0 }
+    return changedBuckets
+  }
+
+  private mutating func noteChangedBuckets() {
+    for record in keys.changedRecords() {
+      changedBuckets |= 1 << UInt64(Self.bucket(of: keyBytes(ofRecord: record)))
+    }
+    for key in goneKeys { changedBuckets |= 1 << UInt64(Self.bucket(of: key)) }
+  }
+
+  /// The record of a key as ``keyBytes(ofRecord:)`` gives it, or 0.
+  func record(ofKey key: [UInt8]) -> Int {
+    guard layout.hasWordKey else {
+      return keys.find(key.span, hash: StableHash.hash(key.span, seed: seed), heap: heap)
+    }
+    let word = Self.word(ofKey: key)
+    return keys.find(word, hash: Self.hash(word, seed: seed))
+  }
+
+  /// Adds a key that is not there.
+  mutating func insert(key: [UInt8]) -> Int {
+    guard layout.hasWordKey else {
+      return keys.insert(heap.allocate(text: key.span).word, hash: StableHash.hash(key.span, seed: seed))
+    }
+    let word = Self.word(ofKey: key)
+    return keys.insert(word, hash: Self.hash(word, seed: seed))
+  }
+
+  private static func word(ofKey key: [UInt8]) -> UInt64 { key.reduce(0) { $0 << 8 | UInt64($1) } }
+
+  /// Takes a key out as a delta says; it was counted when it went.
+  mutating func drop(_ record: Int) {
+    remove(record, hash: hash(ofRecord: record))
+    evictedCount -= 1
+  }
+
+  /// Empties a record, all but its key.
+  mutating func clear(_ record: Int) {
+    releaseOperations(ofRecord: record)
+    for word in record * layout.width + 1..<(record + 1) * layout.width { keys.records[word] = 0 }
+  }
+
+  mutating func restore(evictedCount count: Int) { evictedCount = count }
 }
 
 extension EventBatch {

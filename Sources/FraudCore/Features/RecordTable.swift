@@ -14,6 +14,10 @@ struct RecordTable: Sendable {
   private var slots: [UInt64]
   private var shift: UInt64
   private var freeRecords: [UInt32] = []
+  /// Whether records that change are remembered, and a bit for each that has.
+  private(set) var tracksChanges = false
+  private var changed: [UInt64] = []
+  private var changedList: [UInt32] = []
 
   init(width: Int) {
     self.width = width
@@ -114,8 +118,38 @@ struct RecordTable: Sendable {
     return record
   }
 
+  mutating func trackChanges() { tracksChanges = true }
+
+  /// Remembers that a record changed.
+  @inline(__always)
+  mutating func markChanged(_ record: Int) {
+    let word = record >> 6
+    if word >= changed.count {
+      changed.append(contentsOf: repeatElement(0, count: max(word + 1 - changed.count, changed.count)))
+    }
+    let bit: UInt64 = 1 << UInt64(record & 63)
+    guard changed[word] & bit == 0 else { return }
+    changed[word] |= bit
+    changedList.append(UInt32(truncatingIfNeeded: record))
+  }
+
+  /// The records that changed and are still there.
+  func changedRecords() -> [Int] {
+    var records: [Int] = []
+    for record in changedList where changed[Int(record) >> 6] >> UInt64(record & 63) & 1 == 1 {
+      records.append(Int(record))
+    }
+    return records
+  }
+
+  mutating func forgetChanges() {
+    for record in changedList { changed[Int(record) >> 6] = 0 }
+    changedList.removeAll(keepingCapacity: true)
+  }
+
   /// Takes a record out. Whatever it owns must have been given back.
   mutating func remove(_ record: Int, hash: UInt64) {
+    if record >> 6 < changed.count { changed[record >> 6] &= ~(1 << UInt64(record & 63)) }
     let mask = slots.count - 1
     var slot = home(hash >> 32)
     while slots[slot] & 0xFFFF_FFFF != UInt64(record) { slot = (slot + 1) & mask }

@@ -2,7 +2,9 @@
 struct TableDraft {
   let keyInputs: [FeatureInput]
   let stage: Int
+  /// The names of the key's columns and of all columns, for telling state apart.
   private let names: [String]
+  private var conditions: [String] = []
   private var foldSets: [Int] = []
   private var operations: [FeatureOperation] = []
   private var lists: [ListDraft] = []
@@ -34,7 +36,10 @@ struct TableDraft {
     _ feature: FeatureDefinition, output: FeatureOutput, inputs: [FeatureInput], condition: Int, isNullable: [Bool]
   ) {
     let foldSet = foldSets.firstIndex(of: condition) ?? foldSets.count
-    if foldSet == foldSets.count { foldSets.append(condition) }
+    if foldSet == foldSets.count {
+      foldSets.append(condition)
+      conditions.append(feature.condition ?? "")
+    }
     guard feature.window != .life else {
       addLife(output, inputs: inputs, foldSet: foldSet)
       return
@@ -78,17 +83,19 @@ struct TableDraft {
     }
   }
 
-  func finish() -> FeatureTableLayout {
+  /// - Parameter names: of all columns, by which state is recognised in another version of the pipeline.
+  func finish(columnNames: [String]) -> FeatureTableLayout {
     var offset = 2
     var finished: [FeatureOperation] = []
     for var operation in lists.map({ $0.finish() }) + operations {
       operation.offset = offset
+      operation.identity = operation.describe(columnNames: columnNames, condition: conditions[operation.foldSet])
       offset += operation.width
       finished.append(operation)
     }
     return FeatureTableLayout(
       keyInputs: keyInputs, foldSets: foldSets, operations: finished, width: offset,
-      identity: names.joined(separator: ","))
+      identity: "by \(names.joined(separator: ", ")) as \(keyInputs.map(\.type.rawValue).joined(separator: ", "))")
   }
 }
 
@@ -170,5 +177,23 @@ extension TableDraft.ListDraft {
       accumulators: accumulators, outputs: outputs, reach: reach, width: offset)
     return FeatureOperation(
       kind: .list(layout), foldSet: foldSet, inputs: inputs, offset: 0, width: offset, outputs: [], identity: "")
+  }
+}
+
+extension FeatureOperation {
+  /// What the operation remembers, in words that do not change when columns are added or the definition is reordered.
+  func describe(columnNames: [String], condition: String) -> String {
+    let inputs = self.inputs.map { "\(columnNames[$0.column]) \($0.type.rawValue)" }.joined(separator: ", ")
+    let what: String
+    if case .list(let list) = kind {
+      let windows = list.windows.map { window in
+        let sums = list.accumulators[window.accumulators].map { "\($0.kind)" }.joined(separator: " ")
+        return "\(window.span) delay \(window.delay) [\(sums)]"
+      }
+      what = "list \(list.maxEvents) \(list.payloads) \(windows)"
+    } else {
+      what = "\(kind)"
+    }
+    return "\(what) of \(inputs) where \(condition)"
   }
 }

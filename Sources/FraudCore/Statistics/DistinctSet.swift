@@ -105,6 +105,16 @@ extension WordHeap {
     for register in 0..<DistinctSet.registers { raise(register, to: heap.sketchRegister(register, other), block) }
   }
 
+  /// Whether a block that comes from outside can be a set.
+  func isSet(_ block: HeapBlock) -> Bool {
+    let head = words[block.offset]
+    if head & DistinctSet.sketchFlag != 0 {
+      return block.count >= 3 + DistinctSet.registers / 8 && words[block.offset + 2] <= UInt64(DistinctSet.registers)
+    }
+    guard head < UInt64(block.count), head <= UInt64(DistinctSet.exactCount) else { return false }
+    return (1..<max(1, Int(head))).allSatisfy { words[block.offset + $0] < words[block.offset + $0 + 1] }
+  }
+
   private func search(_ hash: UInt64, _ block: HeapBlock, count: Int) -> (place: Int, isThere: Bool) {
     var (low, high) = (0, count)
     while low < high {

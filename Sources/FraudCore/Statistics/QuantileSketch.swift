@@ -70,6 +70,13 @@ extension WordHeap {
     }
   }
 
+  /// Whether a block that comes from outside can be a sketch.
+  func isSketch(_ block: HeapBlock) -> Bool {
+    let head = words[block.offset]
+    guard head < UInt64(block.count), head <= UInt64(QuantileSketch.bins) else { return false }
+    return (1..<max(1, Int(head))).allSatisfy { binKey($0 - 1, block) < binKey($0, block) }
+  }
+
   private mutating func insert(key: Int, count added: Int, intoSketch block: inout HeapBlock) {
     if block.isNone { block = allocate(4) }
     var count = Int(truncatingIfNeeded: words[block.offset])

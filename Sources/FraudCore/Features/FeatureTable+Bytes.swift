@@ -1,0 +1,203 @@
+extension FeatureTable {
+  /// A key to be written: its bytes in the order of keys, and its record or 0 where it is gone.
+  struct Entry {
+    var key: [UInt8]
+    var record: Int
+  }
+
+  // MARK: What to write
+
+  /// A record's key as bytes whose order is the order of keys.
+  func keyBytes(ofRecord record: Int) -> [UInt8] {
+    let word = keys.records[record * layout.width]
+    guard layout.hasWordKey else { return heap.text(HeapBlock(word: word)) }
+    return (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) }
+  }
+
+  /// Which of 64 parts a key belongs to, the same everywhere.
+  static func bucket(of key: [UInt8]) -> Int { Int(truncatingIfNeeded: StableHash.hash(key.span) >> 58) }
+
+  func allRecords(inBucket bucket: Int? = nil) -> [Entry] {
+    var entries: [Entry] = []
+    keys.forEachRecord { record, _ in
+      let key = keyBytes(ofRecord: record)
+      if bucket.map({ $0 == Self.bucket(of: key) }) ?? true { entries.append(Entry(key: key, record: record)) }
+    }
+    entries.sort { $0.key.lexicographicallyPrecedes($1.key) }
+    return entries
+  }
+
+  func changedRecords() -> [Entry] {
+    var entries = keys.changedRecords().map { Entry(key: keyBytes(ofRecord: $0), record: $0) }
+    for key in goneKeys where record(ofKey: key) == 0 { entries.append(Entry(key: key, record: 0)) }
+    entries.sort { $0.key.lexicographicallyPrecedes($1.key) }
+    var last: [UInt8]?
+    // A key that went twice is written once.
+    return entries.filter { entry in
+      defer { last = entry.key }
+      return entry.key != last
+    }
+  }
+
+  // MARK: Writing
+
+  func encode(_ entries: [Entry], to writer: inout StateWriter) {
+    writer.write(count: evictedCount)
+    writer.write(count: layout.operations.count)
+    for operation in layout.operations { writer.write(text: operation.identity.utf8) }
+    writer.write(count: entries.count)
+    for entry in entries {
+      writer.write(text: entry.key)
+      writer.write(byte: entry.record == 0 ? 0 : 1)
+      guard entry.record != 0 else { continue }
+      let base = entry.record * layout.width
+      writer.write(word: keys.records[base + 1])
+      for operation in layout.operations {
+        writer.writeSized { encode(operation, base: base + operation.offset, to: &$0) }
+      }
+    }
+  }
+
+  private func encode(_ operation: FeatureOperation, base: Int, to writer: inout StateWriter) {
+    if case .list(let list) = operation.kind {
+      encode(list, base: base, to: &writer)
+      return
+    }
+    let blockWords = operation.blockWords
+    for word in 0..<operation.width where !blockWords.contains(word) { writer.write(word: keys.records[base + word]) }
+    for word in blockWords {
+      let block = HeapBlock(word: keys.records[base + word])
+      if operation.keepsText { encode(text: block, to: &writer) } else { encode(words: block, to: &writer) }
+    }
+  }
+
+  private func encode(_ list: EventListLayout, base: Int, to writer: inout StateWriter) {
+    let ring = list.ring(keys.records[base], keys.records[base + 1])
+    for word in 2..<list.width { writer.write(word: keys.records[base + word]) }
+    // The block's size decides when old entries are dropped, so it is part of the state.
+    writer.write(count: ring.block.isNone ? 0 : ring.block.count)
+    guard !ring.block.isNone else { return }
+    writer.write(word: heap.words[ring.block.offset])
+    writer.write(count: ring.count)
+    for entry in 0..<ring.count {
+      let place = ring.place(entry)
+      for word in 0..<list.entryWidth {
+        if word > 0, word <= list.payloads.count, list.payloads[word - 1] == .text {
+          encode(text: HeapBlock(word: heap.words[place + word]), to: &writer)
+        } else {
+          writer.write(word: heap.words[place + word])
+        }
+      }
+    }
+  }
+
+  private func encode(text block: HeapBlock, to writer: inout StateWriter) {
+    writer.write(byte: block.isNone ? 0 : 1)
+    if !block.isNone { writer.write(text: heap.text(block)) }
+  }
+
+  private func encode(words block: HeapBlock, to writer: inout StateWriter) {
+    writer.write(count: block.isNone ? 0 : block.count)
+    guard !block.isNone else { return }
+    for word in block.offset..<block.offset + block.count { writer.write(word: heap.words[word]) }
+  }
+
+  // MARK: Reading
+
+  mutating func apply(_ reader: inout StateReader) throws(StateFormatError) {
+    let evicted = try reader.count()
+    var places: [Int?] = []
+    for _ in 0..<(try reader.count(atMost: Limits.features * 4)) {
+      let identity = String(decoding: try reader.text(), as: UTF8.self)
+      places.append(layout.operations.firstIndex { $0.identity == identity })
+    }
+    for _ in 0..<(try reader.count()) {
+      let key = Array(try reader.text())
+      guard key.count <= Limits.keyBytes, !layout.hasWordKey || key.count == 8 else {
+        throw reader.fail("a key has \(key.count) bytes")
+      }
+      let isThere = try reader.byte()
+      var record = record(ofKey: key)
+      guard isThere != 0 else {
+        if record != 0 { drop(record) }
+        continue
+      }
+      if record == 0 { record = insert(key: key) } else { clear(record) }
+      let base = record * layout.width
+      keys.records[base + 1] = try reader.word()
+      for place in places {
+        var body = try reader.sized()
+        guard let place else { continue }
+        let operation = layout.operations[place]
+        try decode(operation, base: base + operation.offset, &body)
+        guard body.isAtEnd else { throw body.fail("an operation has more than its words") }
+      }
+    }
+    guard reader.isAtEnd else { throw reader.fail("a table has more than its keys") }
+    restore(evictedCount: evicted)
+  }
+
+  private mutating func decode(
+    _ operation: FeatureOperation, base: Int, _ reader: inout StateReader
+  ) throws(StateFormatError) {
+    if case .list(let list) = operation.kind { return try decode(list, base: base, &reader) }
+    let blockWords = operation.blockWords
+    for word in 0..<operation.width where !blockWords.contains(word) {
+      keys.records[base + word] = try reader.word()
+    }
+    for word in blockWords {
+      keys.records[base + word] =
+        operation.keepsText ? try decodeText(&reader) : try decodeWords(operation.kind, &reader)
+    }
+  }
+
+  private mutating func decode(
+    _ list: EventListLayout, base: Int, _ reader: inout StateReader
+  ) throws(StateFormatError) {
+    for word in 2..<list.width { keys.records[base + word] = try reader.word() }
+    let size = try reader.count(atMost: 2 + 4 * (list.maxEvents + 1) * list.entryWidth)
+    guard size > 0 else { return }
+    var ring = list.ring(heap.allocate(size).word, 0)
+    keys.records[base] = ring.block.word
+    heap.words[ring.block.offset] = try reader.word()
+    let count = try reader.count(atMost: ring.capacity)
+    for entry in 0..<count {
+      let place = ring.place(entry)
+      for word in 0..<list.entryWidth {
+        let isText = word > 0 && word <= list.payloads.count && list.payloads[word - 1] == .text
+        heap.words[place + word] = isText ? try decodeText(&reader) : try reader.word()
+      }
+    }
+    ring.count = count
+    keys.records[base + 1] = ring.placeWord
+    for window in list.windows {
+      let word = keys.records[base + window.offset]
+      guard word & 0xFFFF_FFFF <= word >> 32, word >> 32 <= UInt64(count) else {
+        throw reader.fail("a window reaches beyond its list")
+      }
+    }
+    for entry in 1..<max(1, count) where ring.time(entry - 1, heap) > ring.time(entry, heap) {
+      throw reader.fail("a list is not in the order of its times")
+    }
+  }
+
+  private mutating func decodeText(_ reader: inout StateReader) throws(StateFormatError) -> UInt64 {
+    guard try reader.byte() != 0 else { return 0 }
+    let text = Array(try reader.text())
+    return heap.allocate(text: text.span).word
+  }
+
+  private mutating func decodeWords(
+    _ kind: FeatureOperation.Kind, _ reader: inout StateReader
+  ) throws(StateFormatError) -> UInt64 {
+    let size = try reader.count(atMost: 8_192)
+    guard size > 0 else { return 0 }
+    let block = heap.allocate(size)
+    guard block.count == size else { throw reader.fail("a block has no such size") }
+    for word in block.offset..<block.offset + size { heap.words[word] = try reader.word() }
+    guard kind == .distinct ? heap.isSet(block) : heap.isSketch(block) else {
+      throw reader.fail("a block holds more than its size")
+    }
+    return block.word
+  }
+}
