@@ -41,9 +41,10 @@ public final class KafkaAdmin {
     return try client.topic(named: name, timeout: connection.requestTimeout)
   }
 
-  /// The offsets that a partition holds now.
-  public func watermarks(of partition: TopicPartition) throws(KafkaError) -> Watermarks {
-    try client.watermarks(of: partition, timeout: connection.requestTimeout)
+  /// The offsets that partitions hold now. A partition that does not exist is an error.
+  public func watermarks(of partitions: [TopicPartition]) throws(KafkaError) -> [TopicPartition: Watermarks] {
+    defer { client.context.writeLog() }
+    return try client.watermarks(of: partitions, timeout: connection.requestTimeout)
   }
 
   /// Names the cluster, so that a topic can be told from one of the same name elsewhere; `nil` if it does not answer.

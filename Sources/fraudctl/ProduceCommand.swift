@@ -92,7 +92,7 @@ struct ProduceCommand: ParsableCommand {
       progress.clear()
       let summary = ProduceSummary(
         topic: topic, counts: feed.counts, report: producer.report, elapsed: start.duration(to: .now))
-      try show(summary, feed.counts, producer.report, failure == nil ? try loss?.messages(admin) ?? 0 : 0)
+      try show(summary, feed.counts, producer.report, (try? loss?.messages(admin)) ?? 0)
       if let failure { throw failure }
       if Interruption.isRequested { throw ExitCode.interrupted }
       if summary.failed + summary.skipped > 0 { throw ExitCode.failure }
@@ -212,7 +212,7 @@ private final class FollowedGroup {
     // It never subscribes, so it is no member of the group.
     consumer = try KafkaConsumer(ConsumerConfiguration(connection: connection, group: group))
     var starts: [TopicPartition: Int64] = [:]
-    for partition in topic.partitions { starts[partition] = try admin.watermarks(of: partition).high }
+    for (partition, watermarks) in try admin.watermarks(of: topic.partitions) { starts[partition] = watermarks.high }
     self.starts = starts
   }
 
@@ -225,18 +225,18 @@ private final class FollowedGroup {
 
 /// Notices when the dev broker forgets messages while others are sent.
 private struct DevBrokerLoss {
-  private let partitions: [TopicPartition]
-  private let lows: [Int64]
+  private let before: [TopicPartition: Watermarks]
 
   /// Looks at where the topic's partitions begin; `nil` for a real broker, which keeps what it is told to keep.
   init?(_ admin: KafkaAdmin, _ topic: TopicDescription) throws {
     guard DevBroker.isDevBroker(clusterID: admin.clusterID()) else { return nil }
-    partitions = topic.partitions
-    lows = try partitions.map { try admin.watermarks(of: $0).low }
+    before = try admin.watermarks(of: topic.partitions)
   }
 
   /// Messages forgotten since.
   func messages(_ admin: KafkaAdmin) throws -> Int64 {
-    try zip(partitions, lows).reduce(0) { $0 + max(0, try admin.watermarks(of: $1.0).low - $1.1) }
+    try admin.watermarks(of: before.keys.sorted()).reduce(0) { sum, now in
+      sum + max(0, now.value.low - (before[now.key]?.low ?? now.value.low))
+    }
   }
 }

@@ -61,7 +61,7 @@ import Testing
       #expect(try consumer.read(3).map(\.value) == ["14", "16", "18"])
       #expect(consumer.position(of: even) == 10)
       #expect(consumer.lagRecords(of: even) == 0)
-      #expect(try consumer.watermarks(of: even) == Watermarks(low: 0, high: 10))
+      #expect(try consumer.watermarks(of: [even, odd])[even] == Watermarks(low: 0, high: 10))
       try consumer.assign([even: .at(9), odd: .at(8)])
       #expect(Set(try consumer.read(3).map(\.value)) == ["18", "17", "19"])
       #expect(consumer.assignment == [even, odd])
@@ -149,7 +149,8 @@ import Testing
       try producer.send(to: "t", "after")
       try producer.finish(2)
       let consumer = try consumer(broker)
-      let low = try consumer.watermarks(of: TopicPartition(topic: "t", partition: 0)).low
+      let partition = TopicPartition(topic: "t", partition: 0)
+      let low = try #require(try consumer.watermarks(of: [partition])[partition]).low
       try consumer.assign([TopicPartition(topic: "t", partition: 0): .at(low)])
       let received = try consumer.read(Int(2 - low))
       #expect(received.last?.value == "after")

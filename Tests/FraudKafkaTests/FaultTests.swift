@@ -75,11 +75,45 @@ import Testing
       #expect(refused.code == .unavailable)
       var batch = MessageBatch()
       let end = ContinuousClock.now + .seconds(10)
-      while consumer.unreachableDuration == nil, ContinuousClock.now < end {
+      while consumer.unreachableDuration() == nil, ContinuousClock.now < end {
         _ = try consumer.poll(into: &batch, timeout: .milliseconds(50))
       }
-      #expect(consumer.unreachableDuration != nil)
+      #expect(consumer.unreachableDuration() != nil)
       consumer.close()
+    }
+  }
+
+  @Test func messagesAreGivenUpInTimeAndABrokerThatIsBackIsNoticed() async throws {
+    try await onThread {
+      let broker = try DevBroker()
+      try broker.createTopic(named: "t", partitions: 1)
+      var configuration = ProducerConfiguration(connection: connection(broker))
+      configuration.deliveryTimeout = .seconds(1)
+      let producer = try KafkaProducer(configuration)
+      try producer.send(to: "t", "delivered")
+      try producer.finish(1)
+      #expect(producer.unreachableDuration() == nil)
+      // Known to the consumer before, so that it asks the partition's leader.
+      let consumer = try consumer(broker)
+      let partition = TopicPartition(topic: "t", partition: 0)
+      #expect(try consumer.watermarks(of: [partition])[partition] == Watermarks(low: 0, high: 1))
+      broker.setDown(true)
+      let refused = try #require(throws: KafkaError.self) { try consumer.watermarks(of: [partition]) }
+      #expect(refused.code == .unavailable || refused.code == .timedOut)
+      for index in 0..<10 { try producer.send(to: "t", "\(index)") }
+      let admin = try KafkaAdmin(KafkaConnection(brokers: broker.bootstrapServers, requestTimeout: .milliseconds(500)))
+      #expect(throws: KafkaError.self) { try admin.watermarks(of: [TopicPartition(topic: "t", partition: 0)]) }
+      #expect(try producer.flush(timeout: .seconds(15)) == 0)
+      #expect(producer.report.delivered == 1)
+      #expect(producer.report.failed == 10)
+      #expect(producer.unreachableDuration() != nil)
+      broker.setDown(false)
+      let end = ContinuousClock.now + .seconds(10)
+      while producer.unreachableDuration() != nil, ContinuousClock.now < end {}
+      #expect(producer.unreachableDuration() == nil)
+      try producer.send(to: "t", "again")
+      #expect(try producer.flush(timeout: .seconds(10)) == 0)
+      #expect(producer.report.delivered == 2, "\(producer.report.failures)")
     }
   }
 
@@ -96,7 +130,10 @@ import Testing
       #expect(error.code == .unknownTopic)
       #expect(error.message == "topic 'transactoins' does not exist, did you mean 'transactions'?")
       #expect(DevBroker.isDevBroker(clusterID: admin.clusterID()))
-      #expect(try admin.watermarks(of: TopicPartition(topic: "logins", partition: 0)) == Watermarks(low: 0, high: 0))
+      let partitions = try admin.topic(named: "transactions").partitions
+      #expect(
+        try admin.watermarks(of: partitions)
+          == Dictionary(uniqueKeysWithValues: partitions.map { ($0, Watermarks(low: 0, high: 0)) }))
       // Asking did not create it.
       #expect(try admin.topics().map(\.name) == ["logins", "transactions"])
     }

@@ -25,8 +25,8 @@ final class ClientContext: Sendable {
     var droppedLogLines = 0
     /// The last thing a broker connection complained about.
     var lastError: String?
-    /// When librdkafka first and last said that no broker at all can be reached, since one answered.
-    var unreachable: (since: ContinuousClock.Instant, last: ContinuousClock.Instant)?
+    /// When librdkafka said that no broker at all can be reached, unless one has answered since.
+    var unreachableSince: ContinuousClock.Instant?
     /// The error after which the client is of no more use.
     var fatalError: KafkaError?
     var rebalances: [Rebalance] = []
@@ -81,7 +81,7 @@ final class ClientContext: Sendable {
         if error.code == .fatal {
           $0.fatalError = unsafe ClientContext.fatalError(of: client) ?? error
         } else if error.raw == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue {
-          $0.unreachable = ($0.unreachable?.since ?? .now, .now)
+          $0.unreachableSince = $0.unreachableSince ?? .now
         } else {
           $0.lastError = text
           if error.code == .notAuthorized { $0.fatalError = error }
@@ -145,14 +145,7 @@ final class ClientContext: Sendable {
 
   /// A broker has answered.
   func noteAnswer() {
-    state.withLock { $0.unreachable = nil }
-  }
-
-  /// How long no broker has been reachable. librdkafka repeats its complaint with every failed attempt, the last of
-  /// which takes 30 s where nothing refuses the connection; it never says that a broker is back.
-  var unreachableDuration: Duration? {
-    guard let unreachable = state.withLock({ $0.unreachable }) else { return nil }
-    return unreachable.last.duration(to: .now) < .seconds(40) ? unreachable.since.duration(to: .now) : nil
+    state.withLock { $0.unreachableSince = nil }
   }
 
   /// Explains a timeout by what the brokers' connections last complained about.

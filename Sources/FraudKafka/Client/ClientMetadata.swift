@@ -1,5 +1,6 @@
 import CRdkafka
 import FraudCore
+import Synchronization
 
 extension ClientHandle {
   /// Every topic of the cluster. Asking for all of them never creates one, as asking for one by name may.
@@ -29,18 +30,54 @@ extension ClientHandle {
     throw KafkaError(code: .unknownTopic, message: "topic '\(name)' does not exist\(suggestion)")
   }
 
-  /// The offsets that a partition holds now.
-  func watermarks(of partition: TopicPartition, timeout: Duration) throws(KafkaError) -> Watermarks {
-    var low: Int64 = 0
-    var high: Int64 = 0
-    let result = unsafe rd_kafka_query_watermark_offsets(
-      raw, partition.topic, partition.partition, &low, &high, timeout.milliseconds)
-    guard result == RD_KAFKA_RESP_ERR_NO_ERROR else {
-      var error = kafkaError(result, "cannot read watermarks")
-      error.partition = partition
-      throw context.explained(error)
+  /// The offsets that partitions hold now.
+  ///
+  /// Asked for as the offsets of the times -2 and -1, which stand for the beginning and the end:
+  /// `rd_kafka_query_watermark_offsets` of 2.0.2 waits for ever when brokers are away, whatever its timeout.
+  func watermarks(
+    of partitions: [TopicPartition], timeout: Duration
+  ) throws(KafkaError) -> [TopicPartition: Watermarks] {
+    guard !partitions.isEmpty else { return [:] }
+    let lows = try offsets(of: partitions, at: Int64(RD_KAFKA_OFFSET_BEGINNING), timeout)
+    let highs = try offsets(of: partitions, at: Int64(RD_KAFKA_OFFSET_END), timeout)
+    var watermarks: [TopicPartition: Watermarks] = [:]
+    for (partition, low) in lows {
+      if let high = highs[partition] { watermarks[partition] = Watermarks(low: low, high: max(low, high)) }
     }
-    return Watermarks(low: low, high: high)
+    return watermarks
+  }
+
+  private func offsets(
+    of partitions: [TopicPartition], at time: Int64, _ timeout: Duration
+  ) throws(KafkaError) -> [TopicPartition: Int64] {
+    let list = PartitionList(partitions.map { ($0, time) })
+    let result = unsafe rd_kafka_offsets_for_times(raw, list.raw, timeout.milliseconds)
+    guard result == RD_KAFKA_RESP_ERR_NO_ERROR else {
+      throw context.explained(kafkaError(result, "cannot read watermarks"))
+    }
+    var offsets: [TopicPartition: Int64] = [:]
+    for entry in list.entries {
+      guard entry.error == RD_KAFKA_RESP_ERR_NO_ERROR else {
+        var error = kafkaError(entry.error, "cannot read watermarks")
+        error.partition = entry.partition
+        throw context.explained(error)
+      }
+      offsets[entry.partition] = entry.offset
+    }
+    return offsets
+  }
+
+  /// How long no broker has been reachable; `nil` while one is.
+  ///
+  /// librdkafka says once that all brokers are down and never that one is back, so that has to be asked for.
+  func unreachableDuration() -> Duration? {
+    guard let since = context.state.withLock({ $0.unreachableSince }) else { return nil }
+    var answer: UnsafePointer<rd_kafka_metadata>?
+    let result = unsafe rd_kafka_metadata(raw, 0, nil, &answer, 200)
+    guard result == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata = unsafe answer else { return since.duration(to: .now) }
+    unsafe rd_kafka_metadata_destroy(metadata)
+    context.noteAnswer()
+    return nil
   }
 
   /// A request for topics that nobody answered: any broker can answer it, so none can be reached.

@@ -132,7 +132,7 @@ public final class KafkaConsumer: RecordSource {
   /// - Returns: what happened after the messages in `batch`, if anything did.
   /// - Throws: ``KafkaError``: `.fatal`, `.fenced`, `.notAuthorized` when this consumer is of no more use;
   ///   `.unknownTopic` when a subscribed topic does not exist. Brokers that are away are no error: the consumer waits
-  ///   for them, ``unreachableDuration`` says how long already.
+  ///   for them, ``unreachableDuration()`` says how long already.
   public func poll(into batch: inout MessageBatch, timeout: Duration) throws(KafkaError) -> SourceEvent? {
     client.context.writeLog()
     batch.removeAll()
@@ -303,9 +303,10 @@ public final class KafkaConsumer: RecordSource {
     return max(0, high - next)
   }
 
-  /// Asks the broker which offsets a partition holds now. Blocks up to the connection's request timeout.
-  public func watermarks(of partition: TopicPartition) throws(KafkaError) -> Watermarks {
-    try client.watermarks(of: partition, timeout: configuration.connection.requestTimeout)
+  /// Asks the brokers which offsets partitions hold now, up to the last stable one when reading committed messages.
+  /// Blocks up to twice the connection's request timeout.
+  public func watermarks(of partitions: [TopicPartition]) throws(KafkaError) -> [TopicPartition: Watermarks] {
+    try client.watermarks(of: partitions, timeout: configuration.connection.requestTimeout)
   }
 
   /// The offset of the oldest message that a partition holds. Blocks up to the connection's request timeout.
@@ -336,8 +337,8 @@ public final class KafkaConsumer: RecordSource {
     return offsets
   }
 
-  /// How long no broker at all has been reachable; `nil` while one is.
-  public var unreachableDuration: Duration? { client.context.unreachableDuration }
+  /// How long no broker at all has been reachable; `nil` while one is. Takes 0.2 s while none is.
+  public func unreachableDuration() -> Duration? { client.unreachableDuration() }
 
   /// Leaves the group. Finish or discard first: partitions are given back without further events.
   public func close() {

@@ -64,7 +64,7 @@ struct Feed {
         continue
       }
       if let rate {
-        wait(until: start + .seconds(Double(counts.read - base - 1) / rate), producer, onProgress)
+        try wait(until: start + .seconds(Double(counts.read - base - 1) / rate), producer, onProgress)
         if Interruption.isRequested { break }
       }
       let key = keyName.flatMap { text(of: $0, in: message.span) }
@@ -129,7 +129,9 @@ struct Feed {
     }
   }
 
-  private func wait(until time: ContinuousClock.Instant, _ producer: KafkaProducer, _ onProgress: (Counts) -> Void) {
+  private func wait(
+    until time: ContinuousClock.Instant, _ producer: KafkaProducer, _ onProgress: (Counts) -> Void
+  ) throws {
     while !Interruption.isRequested {
       let left = ContinuousClock.now.duration(to: time)
       guard left > .zero else { return }
@@ -138,6 +140,7 @@ struct Feed {
       } else {
         producer.serve(timeout: min(left, .milliseconds(100)))
         onProgress(counts)
+        try Self.checkReachable(producer)
       }
     }
   }
@@ -156,7 +159,7 @@ struct Feed {
   }
 
   private static func checkReachable(_ producer: KafkaProducer) throws {
-    guard let away = producer.unreachableDuration, away > patience else { return }
+    guard let away = producer.unreachableDuration(), away > patience else { return }
     throw Failure.unavailable("no broker has answered for \(away.components.seconds) s")
   }
 }
