@@ -92,7 +92,7 @@ struct ProduceCommand: ParsableCommand {
       progress.clear()
       let summary = ProduceSummary(
         topic: topic, counts: feed.counts, report: producer.report, elapsed: start.duration(to: .now))
-      try show(summary, feed.counts, producer.report, (try? loss?.messages(admin)) ?? 0)
+      try show(summary, feed.counts, producer.report, summary.failed == 0 ? (try? loss?.messages(admin)) ?? 0 : 0)
       if let failure { throw failure }
       if Interruption.isRequested { throw ExitCode.interrupted }
       if summary.failed + summary.skipped > 0 { throw ExitCode.failure }

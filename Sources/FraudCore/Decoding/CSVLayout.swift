@@ -50,7 +50,7 @@ package struct CSVLayout: Sendable {
 
 extension CSVCell {
   /// Appends what a cell holds, quotes written twice once.
-  static func appendContent(_ bytes: Span<UInt8>, _ cell: CSVCell, to text: inout [UInt8]) {
+  package static func appendContent(_ bytes: Span<UInt8>, _ cell: CSVCell, to text: inout [UInt8]) {
     var index = cell.start
     while index < cell.end {
       text.append(bytes[index])

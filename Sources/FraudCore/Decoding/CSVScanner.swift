@@ -1,25 +1,25 @@
 /// One cell of a CSV record.
-struct CSVCell {
+package struct CSVCell {
   /// Its content: what stands between the quotes, or between the commas.
   var start: Int
   var end: Int
-  var isQuoted = false
+  package var isQuoted = false
   /// Whether the content holds quotes written twice.
   var hasEscapes = false
   /// Whether the cell breaks RFC 4180: a quote inside plain text, or text behind a closing quote.
-  var isMalformed = false
+  package var isMalformed = false
   /// The comma or line end behind the cell, or the end of the bytes; -1 where a quote is not closed.
-  var next: Int
+  package var next: Int
 }
 
 /// The grammar of RFC 4180 over a range of bytes. A carriage return before a newline belongs to the line end.
 ///
 /// A quote opens a cell only as its first byte. One that is not closed within ``Limits/eventBytes`` of its record, or by the
 /// end of the input, is unbalanced: it costs the line it stands in and no more, and reading goes on with the next line.
-enum CSVScanner {
+package enum CSVScanner {
   /// Reads the cell that starts at `start`.
   @inline(always)
-  static func cell(_ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> CSVCell {
+  package static func cell(_ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> CSVCell {
     if start < end && bytes[start] == UInt8(ascii: "\"") { return quotedCell(bytes, start, end) }
     var position = start
     let comma = SIMD16<UInt8>(repeating: UInt8(ascii: ","))
@@ -94,7 +94,7 @@ enum CSVScanner {
   ///
   /// - Parameter isLast: whether nothing follows the bytes, so that a quote still open is unbalanced.
   /// - Returns: -1 where more bytes are needed to tell.
-  static func recordEnd(_ bytes: Span<UInt8>, _ start: Int, _ end: Int, isLast: Bool) -> Int {
+  package static func recordEnd(_ bytes: Span<UInt8>, _ start: Int, _ end: Int, isLast: Bool) -> Int {
     let reach = min(end, start &+ Limits.eventBytes)
     var position = start
     while true {

@@ -311,7 +311,10 @@ public final class KafkaConsumer: RecordSource {
 
   /// The offset of the oldest message that a partition holds. Blocks up to the connection's request timeout.
   public func earliestOffset(of partition: TopicPartition) throws(KafkaError) -> Int64 {
-    try watermarks(of: partition).low
+    guard let watermarks = try watermarks(of: [partition])[partition] else {
+      throw KafkaError(code: .unknownTopic, message: "no answer about its offsets", partition: partition)
+    }
+    return watermarks.low
   }
 
   /// Stores offsets in the group without waiting, for dashboards: what was read is decided by the owner's own record.

@@ -11,7 +11,7 @@ public struct DeliveryReport: Sendable {
   public internal(set) var delivered = 0
   /// Messages that were given up.
   public internal(set) var failed = 0
-  /// The first reasons.
+  /// The first of every reason in every partition.
   public internal(set) var failures: [KafkaError] = []
   /// Bytes of keys and values acknowledged.
   public internal(set) var deliveredBytes = 0
@@ -47,7 +47,10 @@ public final class KafkaProducer {
           return
         }
         state.deliveries.failed += 1
-        if state.deliveries.failures.count < DeliveryReport.failuresMax { state.deliveries.failures.append(error) }
+        let isKnown = state.deliveries.failures.contains { $0.raw == error.raw && $0.partition == error.partition }
+        if !isKnown, state.deliveries.failures.count < DeliveryReport.failuresMax {
+          state.deliveries.failures.append(error)
+        }
       }
     }
     transactionTimeout = configuration.transactionTimeout

@@ -97,28 +97,20 @@ struct MessageInput {
     defer { swap(&record, &self.record) }
     while true {
       if start == buffer.count, try !fill() { return false }
-      let outcome = record.read(buffer.span, from: start, isLast: isAtEnd)
-      switch outcome {
-      case .incomplete:
+      guard let next = record.read(buffer.span, from: start, isLast: isAtEnd) else {
         _ = try fill()
         continue
-      case .malformed(let end):
-        line += 1
-        start = end
-        problem = "text follows a closing quote"
-      case .record(let end):
-        line += 1
-        start = end
-        if record.cells.count == 1, record.cells[0].range.isEmpty, !record.cells[0].isQuoted { continue }
-        if let objects {
-          problem = objects.write(record, to: &message)
-        } else {
-          objects = try CSVObjects(header: record, schema: schema, path: path)
-          continue
-        }
       }
-      if objects == nil { throw Failure.invalid("\(path): the header is no CSV: \(problem ?? "")") }
-      return true
+      start = next
+      line += 1
+      if record.isBlank { continue }
+      if record.isMalformed { problem = "a cell breaks the rules of quotes" }
+      if let objects {
+        problem = problem ?? objects.write(record, to: &message)
+        return true
+      }
+      if let problem { throw Failure.invalid("\(path): the header is no CSV: \(problem)") }
+      objects = try CSVObjects(header: record, schema: schema, path: path)
     }
   }
 
