@@ -111,6 +111,11 @@ package enum CSVScanner {
     }
   }
 
+  /// Where the first record of a file ends, its header; -1 where more bytes are needed to tell.
+  package static func headerEnd(_ bytes: Span<UInt8>, _ end: Int, isLast: Bool) -> Int {
+    recordEnd(bytes, 0, end, isLast: isLast)
+  }
+
   /// Behind the last whole record from `start`, which is the start of one; `start` itself where there is none.
   package static func wholeRecordsEnd(_ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> Int {
     var position = start
