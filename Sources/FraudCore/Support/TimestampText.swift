@@ -7,7 +7,7 @@ package enum TimestampText {
   /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
   ///
   /// - Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
-  static func days(year: Int, month: Int, day: Int) -> Int {
+  package static func days(year: Int, month: Int, day: Int) -> Int {
     let y = month <= 2 ? year - 1 : year
     let era = (y >= 0 ? y : y - 399) / 400
     let yearOfEra = y - era * 400
@@ -19,7 +19,7 @@ package enum TimestampText {
   /// The date that lies a number of days after 1970-01-01.
   ///
   /// - Source: Howard Hinnant, as above, `civil_from_days`.
-  static func date(days: Int) -> (year: Int, month: Int, day: Int) {
+  package static func date(days: Int) -> (year: Int, month: Int, day: Int) {
     let z = days + 719_468
     let era = (z >= 0 ? z : z - 146_096) / 146_097
     let dayOfEra = z - era * 146_097

@@ -23,6 +23,7 @@ package struct ParquetWriter: ~Copyable {
   private var buffers: [ColumnBuffer]
   private var metadata = ParquetMetadata()
   private var indexes: [[ColumnChunkEncoder.Result]] = []
+  private var isFinished = false
   private var encoder = ColumnChunkEncoder()
   private var compressor = ZstdCompressor()
   private var output: [UInt8] = Array("PAR1".utf8)
@@ -82,20 +83,12 @@ package struct ParquetWriter: ~Copyable {
     return taken
   }
 
-  /// Writes what is left and the footer; the file is complete with the output taken after this.
+  /// Writes the rows that are left and the page indexes. Only ``finish(keyValues:sortedBy:)`` may follow.
   ///
-  /// - Parameters:
-  ///   - keyValues: notes for the footer, in this order.
-  ///   - sortedBy: the columns by which the rows of each row group are in ascending order, NULLs last.
-  package mutating func finish(
-    keyValues: [(key: String, value: String)] = [], sortedBy: [Int] = []
-  ) throws(StoreError) {
+  /// A step of its own for whoever wants a digest of all that in the footer's notes.
+  package mutating func finishRows() throws(StoreError) {
     try flushRowGroup()
-    metadata.keyValues = keyValues.map { .init(key: $0.key, value: $0.value) }
     for group in metadata.rowGroups.indices {
-      metadata.rowGroups[group].sortingColumns = sortedBy.map {
-        .init(column: Int32($0), descending: false, nullsFirst: false)
-      }
       for column in columns.indices {
         guard let index = indexes[group][column].columnIndex else { continue }
         let bytes = index.encoded()
@@ -110,6 +103,25 @@ package struct ParquetWriter: ~Copyable {
         metadata.rowGroups[group].columns[column].offsetIndexOffset = byteCount
         metadata.rowGroups[group].columns[column].offsetIndexByteCount = Int32(bytes.count)
         output.append(contentsOf: bytes)
+      }
+    }
+    indexes = []
+    isFinished = true
+  }
+
+  /// Writes what is left and the footer; the file is complete with the output taken after this.
+  ///
+  /// - Parameters:
+  ///   - keyValues: notes for the footer, in this order.
+  ///   - sortedBy: the columns by which the rows of each row group are in ascending order, NULLs last.
+  package mutating func finish(
+    keyValues: [(key: String, value: String)] = [], sortedBy: [Int] = []
+  ) throws(StoreError) {
+    if !isFinished { try finishRows() }
+    metadata.keyValues = keyValues.map { .init(key: $0.key, value: $0.value) }
+    for group in metadata.rowGroups.indices {
+      metadata.rowGroups[group].sortingColumns = sortedBy.map {
+        .init(column: Int32($0), descending: false, nullsFirst: false)
       }
     }
     let footer = metadata.encoded()
