@@ -31,7 +31,7 @@ public enum RejectionReason: String, Sendable, Hashable, CaseIterable {
 }
 
 /// An event that was not accepted, with its place and what is wrong with it.
-public struct RejectedEvent: Sendable, Hashable {
+public struct RejectedEvent: Error, Sendable, Hashable {
   /// The reason by name.
   public var reason: RejectionReason
   /// For people: what stands where. Values of sensitive fields are not in it.

@@ -17,7 +17,7 @@ package struct DefinitionNode: Sendable {
 /// Each accessor answers `nil` where the node is not what was asked for, after writing the problem down: reading goes on,
 /// so that one run tells all. Whoever reads throws ``DefinitionError`` at the end if there are ``problems``.
 package struct DefinitionReader {
-  package private(set) var problems: [DefinitionProblem] = []
+  package var problems: [DefinitionProblem] = []
 
   package init() {}
 

@@ -1,6 +1,7 @@
 extension PipelineDefinition {
   private static let keys = [
-    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "lists", "rules", "scoring",
+    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "features", "lists", "rules",
+    "scoring",
     "on_rule_error",
   ]
 
@@ -30,6 +31,10 @@ extension PipelineDefinition {
     label = members["label"].flatMap { reader.label($0, among: fields) }
     key = members["key"].flatMap { reader.fieldName($0, among: fields)?.name }
     lists = members["lists"].map { reader.lists($0, fields: fields) } ?? []
+    features = []
+    for element in members["features"].flatMap({ reader.elements(of: $0) }) ?? [] {
+      if let feature = FeatureDefinition(element, reader: &reader) { features.append(feature) }
+    }
     rules = members["rules"].map { reader.rules($0) } ?? []
     scoring = members["scoring"].map { ScoringDefinition($0, reader: &reader) } ?? ScoringDefinition()
     onRuleError = members["on_rule_error"].flatMap { reader.choice($0) } ?? .ignore
@@ -144,7 +149,7 @@ extension DefinitionReader {
   private mutating func rule(_ node: DefinitionNode) -> RuleDefinition? {
     let known = ["id", "rule_expression", "severity", "description", "mode", "enabled", "weight", "points"]
     guard let members = members(of: node, known: known) else { return nil }
-    guard let expression = required("rule_expression", of: members, in: node).flatMap({ string($0) }) else {
+    guard let place = required("rule_expression", of: members, in: node), let expression = string(place) else {
       return nil
     }
     let id = members["id"].flatMap { string($0) } ?? RuleDefinition.derivedID(of: expression)
@@ -158,6 +163,7 @@ extension DefinitionReader {
       severity: members["severity"].flatMap { choice($0) } ?? .warning,
       description: members["description"].flatMap { string($0) } ?? "", mode: mode,
       weight: members["weight"].flatMap { basisPoints($0, atMost: 10_000) },
-      points: members["points"].flatMap { integer($0, in: 0...1_000_000) }.map { Int($0) })
+      points: members["points"].flatMap { integer($0, in: 0...1_000_000) }.map { Int($0) },
+      line: place.value.line, column: place.value.column)
   }
 }

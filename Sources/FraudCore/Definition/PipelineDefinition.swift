@@ -83,6 +83,9 @@ public struct RuleDefinition: Sendable, Hashable {
   public var weight: Int?
   /// What it adds to a score of points, where it says so.
   public var points: Int?
+  /// Where its expression stands in the text.
+  package var line: Int
+  package var column: Int
 
   /// The id of a rule that declares none.
   public static func derivedID(of expression: String) -> String {
@@ -113,6 +116,8 @@ public struct PipelineDefinition: Sendable, Hashable {
   public var label: String?
   /// The field that the topic is partitioned by.
   public var key: String?
+  /// What is remembered and computed beside the fields, in order.
+  public var features: [FeatureDefinition]
   /// The lists that rules may test.
   public var lists: [ListDefinition]
   /// The rules in their order.

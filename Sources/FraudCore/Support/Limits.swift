@@ -62,4 +62,7 @@ public enum Limits {
 
   /// Bytes a text may have that a function makes (`repeat`, `replace`, `concat`); more is the row error `TEXT_TOO_LONG`.
   public static let resultTextBytes = 16 << 20
+
+  /// Errors of one rule that are kept whole, by partition and version; all are counted.
+  public static let ruleErrorsKept = 100
 }

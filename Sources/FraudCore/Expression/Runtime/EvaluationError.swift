@@ -55,4 +55,26 @@ public enum EvaluationError: UInt8, Error, Sendable, Hashable, CaseIterable {
     case .textTooLong: "TEXT_TOO_LONG"
     }
   }
+
+  /// The error in words.
+  public var message: String {
+    switch self {
+    case .castInvalidInput: "a text is not a value of the type it is cast to"
+    case .castOverflow: "a number does not fit the type it is cast to"
+    case .arithmeticOverflow: "a calculation left the range of its type"
+    case .decimalOverflow: "a decimal needs more digits than its type has"
+    case .datetimeOverflow: "a date or timestamp left the years that can be held"
+    case .divideByZero: "division by zero"
+    case .remainderByZero: "remainder of a division by zero"
+    case .likeEscapeInTheMiddle: "in a LIKE pattern the escape character precedes something else than %, _ or itself"
+    case .likeEscapeAtTheEnd: "a LIKE pattern ends with its escape character"
+    case .regexSyntax: "a text is not a regular expression"
+    case .regexNotSupported: "a regular expression from a column needs backtracking or is too large"
+    case .regexGroupIndex: "the regular expression has no such group"
+    case .indexOfZero: "the index counts from 1 or -1, not 0"
+    case .indexOutOfRange: "there is no argument of this index"
+    case .datetimePattern: "a text is not a format of dates and times"
+    case .textTooLong: "a result is longer than a text may be"
+    }
+  }
 }

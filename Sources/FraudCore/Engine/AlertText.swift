@@ -1,0 +1,162 @@
+/// Writes alerts and decisions as NDJSON, straight from a batch: `CONTRACTS.md`, Alert.
+///
+/// What does not depend on the event is rendered once a pipeline.
+package struct AlertText: Sendable {
+  private let pipeline: Pipeline
+  private let head: [UInt8]
+  /// For each rule, and last for one alert a decision, from `,"rule_id":` to `,"severity":`.
+  private let ruleParts: [[UInt8]]
+  private let tail: [UInt8]
+  private var identity: AlertIdentity
+  private let redaction: Redaction
+
+  package init(pipeline: Pipeline, version: Int?, source: EventSource) {
+    self.pipeline = pipeline
+    identity = AlertIdentity(pipeline: pipeline.definition.name, source: source)
+    redaction = Redaction(schema: pipeline.definition.schema)
+    var head = Array("\",\"pipeline\":".utf8)
+    JSONText.append(string: pipeline.definition.name, to: &head)
+    head += Array(",\"pipeline_version\":".utf8)
+    if let version { JSONText.append(Int64(version), to: &head) } else { JSONText.appendNull(to: &head) }
+    self.head = head
+    var parts: [[UInt8]] = []
+    for rule in pipeline.rules {
+      var part = Array(",\"rule_id\":".utf8)
+      JSONText.append(string: rule.id, to: &part)
+      part += Array(",\"rule_description\":".utf8)
+      JSONText.append(string: rule.description, to: &part)
+      parts.append(part)
+    }
+    parts.append(Array(",\"rule_id\":null,\"rule_description\":null".utf8))
+    ruleParts = parts
+    var tail = Array(",\"topic\":".utf8)
+    JSONText.append(string: source.topic, to: &tail)
+    tail += Array(",\"partition\":\(source.partition),\"offset\":".utf8)
+    self.tail = tail
+  }
+
+  /// Appends one alert and a line's end.
+  package func append(_ draft: AlertDraft, of engine: borrowing Engine, batch: EventBatch, to text: inout [UInt8]) {
+    let row = Int(draft.row)
+    let position = batch.positions[row]
+    let ruleID = draft.rule.map { pipeline.rules[$0].id } ?? ""
+    text.append(contentsOf: "{\"alert_id\":\"".utf8)
+    identity.id(offset: position.offset, rule: ruleID).append(to: &text)
+    text.append(contentsOf: head)
+    appendEvent(row: row, batch: batch, to: &text)
+    text.append(contentsOf: ruleParts[draft.rule ?? ruleParts.count - 1])
+    text.append(contentsOf: ",\"severity\":\"".utf8)
+    text.append(contentsOf: engine.severity(of: draft).rawValue.utf8)
+    text.append(UInt8(ascii: "\""))
+    appendScore(engine.decision(at: draft.decision), to: &text)
+    appendReasons(engine.reasons(at: draft.decision, batch: batch), to: &text)
+    appendPosition(position, to: &text)
+    text.append(contentsOf: ",\"transaction_data\":".utf8)
+    redaction.append(eventOf: row, of: batch, to: &text)
+    text.append(contentsOf: "}\n".utf8)
+  }
+
+  /// Appends the decision of a row, whatever it is, and a line's end.
+  ///
+  /// - Parameter index: the row's place among the engine's decisions; `nil` where no rule triggered.
+  package func append(
+    decisionOf row: Int, at index: Int?, of engine: borrowing Engine, batch: EventBatch, to text: inout [UInt8]
+  ) {
+    let decision = index.map { engine.decision(at: $0) } ?? pipeline.scoring.quiet
+    let reasons = index.map { engine.reasons(at: $0, batch: batch) } ?? []
+    text.append(UInt8(ascii: "{"))
+    let start = text.count
+    appendEvent(row: row, batch: batch, to: &text)
+    text.remove(at: start)
+    text.append(contentsOf: ",\"decision\":\"".utf8)
+    text.append(contentsOf: decision.verdict.rawValue.utf8)
+    text.append(UInt8(ascii: "\""))
+    appendScore(decision, to: &text)
+    text.append(contentsOf: ",\"rules\":[".utf8)
+    for (number, reason) in reasons.enumerated() {
+      if number > 0 { text.append(UInt8(ascii: ",")) }
+      JSONText.append(string: reason.ruleID, to: &text)
+    }
+    text.append(UInt8(ascii: "]"))
+    appendReasons(reasons, to: &text)
+    appendPosition(batch.positions[row], to: &text)
+    text.append(contentsOf: "}\n".utf8)
+  }
+
+  /// `,"event_id":…,"event_time":…`.
+  private func appendEvent(row: Int, batch: EventBatch, to text: inout [UInt8]) {
+    text.append(contentsOf: ",\"event_id\":".utf8)
+    if let column = pipeline.known.eventID, batch.isValid(column: column, row: row) {
+      let isText = pipeline.layout.columns[column].type == .string || pipeline.layout.columns[column].type == .timestamp
+      if !isText { text.append(UInt8(ascii: "\"")) }
+      redaction.append(column: column, row: row, of: batch, to: &text)
+      if !isText { text.append(UInt8(ascii: "\"")) }
+    } else {
+      JSONText.appendNull(to: &text)
+    }
+    text.append(contentsOf: ",\"event_time\":".utf8)
+    if let time = pipeline.eventTime(row: row, batch: batch) {
+      JSONText.append(timestamp: time, to: &text)
+    } else {
+      JSONText.appendNull(to: &text)
+    }
+  }
+
+  private func appendScore(_ decision: Decision, to text: inout [UInt8]) {
+    text.append(contentsOf: ",\"score\":".utf8)
+    text.append(contentsOf: decision.score.description.utf8)
+    text.append(contentsOf: ",\"risk_level\":".utf8)
+    JSONText.append(string: decision.riskLevel, to: &text)
+  }
+
+  private func appendReasons(_ reasons: [Reason], to text: inout [UInt8]) {
+    text.append(contentsOf: ",\"reasons\":".utf8)
+    Reason.append(reasons, to: &text)
+  }
+
+  private func appendPosition(_ position: EventPosition, to text: inout [UInt8]) {
+    text.append(contentsOf: tail)
+    JSONText.append(position.offset, to: &text)
+    text.append(contentsOf: ",\"line\":".utf8)
+    if position.line > 0 { JSONText.append(position.line, to: &text) } else { JSONText.appendNull(to: &text) }
+  }
+}
+
+extension Reason {
+  /// Appends reasons as a JSON array: `[{"rule_id":"FR-002","contribution":0.25,"values":{"tx_count_10m":6}}]`.
+  package static func append(_ reasons: [Reason], to text: inout [UInt8]) {
+    text.append(UInt8(ascii: "["))
+    for (number, reason) in reasons.enumerated() {
+      if number > 0 { text.append(UInt8(ascii: ",")) }
+      text.append(contentsOf: "{\"rule_id\":".utf8)
+      JSONText.append(string: reason.ruleID, to: &text)
+      text.append(contentsOf: ",\"contribution\":".utf8)
+      text.append(contentsOf: reason.contribution.description.utf8)
+      if !reason.values.isEmpty {
+        text.append(contentsOf: ",\"values\":".utf8)
+        var object = JSONObjectText()
+        for value in reason.values {
+          object.key(value.name, &text)
+          JSONText.append(value.value, to: &text)
+        }
+        object.end(&text)
+      }
+      text.append(UInt8(ascii: "}"))
+    }
+    text.append(UInt8(ascii: "]"))
+  }
+}
+
+extension JSONText {
+  /// A value, `null` where there is none.
+  package static func append(_ value: FieldValue?, to text: inout [UInt8]) {
+    switch value {
+    case nil: appendNull(to: &text)
+    case .string(let string): append(string: string, to: &text)
+    case .integer(let number): append(number, to: &text)
+    case .float(let number): append(number, to: &text)
+    case .boolean(let flag): append(flag, to: &text)
+    case .timestamp(let time): append(timestamp: time, to: &text)
+    }
+  }
+}

@@ -1,0 +1,156 @@
+/// A rule that was compiled.
+public struct Rule: Sendable {
+  /// The rule's id.
+  public let id: String
+  /// Its condition with names and types settled.
+  public let expression: CheckedExpression
+  /// How serious a match is.
+  public let severity: Severity
+  /// What a match means, for people.
+  public let description: String
+  /// `live` or `shadow`; a rule that is off is not compiled in.
+  public let mode: RuleMode
+  /// The computed columns that it reads, in their order.
+  let computedColumns: [Int]
+}
+
+/// A compiled pipeline: everything about a definition that is known before the first event.
+///
+/// It never changes and is shared freely; an ``Engine`` holds what does change. Rules that are off are checked and left out.
+///
+///     let pipeline = try Pipeline(DefinitionValue(json: definition))
+///     var engine = Engine(pipeline)
+///     let scored = try engine.score(event)
+///
+/// - Complexity: compiling takes time and memory linear in the definition.
+public struct Pipeline: Sendable {
+  /// What was declared.
+  public let definition: PipelineDefinition
+  /// The columns of its batches.
+  public let layout: ColumnLayout
+  /// The rules that run, in the order of the definition.
+  public let rules: [Rule]
+  /// What is remembered and computed beside the fields.
+  public let features: FeatureProgram
+  /// How outcomes become decisions.
+  public let scoring: ScoringPolicy
+  package let decoder: EventDecoder
+  let program: RuleProgram
+  let known: KnownColumns
+  /// What the lists hold whose values stand in the definition, by index.
+  let lists: [ListValues?]
+
+  /// Columns with a meaning of their own.
+  struct KnownColumns: Sendable {
+    var eventID: Int?
+    var eventTime: Int?
+    var label: Int?
+  }
+
+  /// Compiles a definition.
+  ///
+  /// - Parameter zones: what names of time zones mean.
+  /// - Throws: ``DefinitionError`` with every mistake in it, those of its expressions included.
+  public init(_ source: DefinitionValue, zones: TimeZones = .offsetsOnly) throws(DefinitionError) {
+    var reader = DefinitionReader()
+    guard let definition = PipelineDefinition(source, reader: &reader) else {
+      throw DefinitionError(problems: reader.problems)
+    }
+    let lists = definition.lists.map { DeclaredList(name: $0.name, type: $0.type == .integer ? .integer : .string) }
+    let features = FeatureProgram(
+      definition.features, schema: definition.schema, eventTime: definition.eventTime, label: definition.label,
+      key: definition.key, reader: &reader
+    ) { expression, layout, reader in
+      let place = DefinitionNode(
+        value: DefinitionValue(.null, line: expression.line, column: expression.column), path: expression.path)
+      return reader.compile(at: place) { () throws(ExpressionError) in
+        try ExpressionCompiler(layout: layout, lists: lists).expression(expression.text)
+      }
+    }
+    layout = features.layout
+    let compiler = ExpressionCompiler(layout: layout, lists: lists)
+    let label = definition.label.flatMap { features.layout.index(of: $0) }
+    var rules: [Rule] = []
+    var scored: [ScoredRule] = []
+    for rule in definition.rules {
+      let value = DefinitionValue(.null, line: rule.line, column: rule.column)
+      let place = DefinitionNode(value: value, path: "\(rule.path).rule_expression")
+      guard
+        let expression = reader.compile(at: place, { () throws(ExpressionError) in try compiler.rule(rule.expression) })
+      else { continue }
+      if let label, expression.reads(column: label) {
+        reader.report("a rule cannot read the label '\(features.layout.columns[label].name)'", at: place)
+      }
+      if rule.mode == .off { continue }
+      let isScorecard = definition.scoring.policy == .points
+      if isScorecard, rule.points == nil, rule.mode == .live {
+        reader.report("policy points needs 'points' for every live rule", at: place)
+      }
+      scored.append(
+        ScoredRule(id: rule.id, weight: (isScorecard ? rule.points : rule.weight) ?? 10_000, live: rule.mode == .live))
+      rules.append(
+        Rule(
+          id: rule.id, expression: expression, severity: rule.severity, description: rule.description, mode: rule.mode,
+          computedColumns: (features.layout.fieldCount..<features.layout.columns.count)
+            .filter { expression.reads(column: $0) }))
+    }
+    let scoring = reader.collect { () throws(DefinitionError) in
+      try ScoringPolicy(definition.scoring, rules: scored)
+    }
+    guard let scoring, reader.problems.isEmpty else { throw DefinitionError(problems: reader.problems) }
+    self.definition = definition
+    self.rules = rules
+    self.features = features
+    self.scoring = scoring
+    self.lists = definition.lists.map { list in list.file == nil ? list.contents(list.values) : nil }
+    decoder = EventDecoder(schema: definition.schema)
+    program = RuleProgram(rules.map(\.expression), layout: layout, zones: zones)
+    known = KnownColumns(
+      eventID: definition.eventID.flatMap { features.layout.index(of: $0) },
+      eventTime: definition.eventTime.flatMap { features.layout.index(of: $0.field) }, label: label)
+  }
+
+  /// When a row's event happened: the declared field, else the record's timestamp where no field is declared.
+  func eventTime(row: Int, batch: EventBatch) -> Int64? {
+    guard let column = known.eventTime else { return batch.positions[row].timestamp }
+    return batch.isValid(column: column, row: row) ? Int64(bitPattern: batch.word(column: column, row: row)) : nil
+  }
+}
+
+extension ListDefinition {
+  /// A list's values as rules test them. Texts that are no integers are passed over in a list of integers.
+  public func contents(_ values: [String]) -> ListValues {
+    type == .integer ? ListValues(integers: values.compactMap { Int64($0) }) : ListValues(texts: values)
+  }
+}
+
+extension CheckedExpression {
+  /// Whether the expression looks at a column.
+  func reads(column: Int) -> Bool {
+    nodes.contains { $0.operation == .column(column) }
+  }
+}
+
+extension DefinitionReader {
+  /// Compiles an expression and writes its mistakes down.
+  fileprivate mutating func compile(
+    at place: DefinitionNode, _ body: () throws(ExpressionError) -> CheckedExpression
+  ) -> CheckedExpression? {
+    do {
+      return try body()
+    } catch {
+      for diagnostic in error.diagnostics { report(diagnostic.message, at: place) }
+      return nil
+    }
+  }
+
+  /// Does what throws problems of its own and writes them down.
+  fileprivate mutating func collect<Result>(_ body: () throws(DefinitionError) -> Result) -> Result? {
+    do {
+      return try body()
+    } catch {
+      problems += error.problems
+      return nil
+    }
+  }
+}

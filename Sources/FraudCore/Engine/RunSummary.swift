@@ -1,0 +1,246 @@
+/// What a run counted: the events it read, what became of them, and how the rules did against the labels.
+///
+/// Summaries of parts of a run add up with ``merge(_:)``.
+public struct RunSummary: Sendable, Hashable {
+  /// How often a rule or the decision was right, on events whose label is known.
+  public struct Hits: Sendable, Hashable {
+    /// Matches on events labelled as fraud.
+    public var truePositives = 0
+    /// Matches on events labelled as genuine.
+    public var falsePositives = 0
+
+    /// The share of matches that were fraud, `nil` without a match.
+    public var precision: Double? {
+      let matches = truePositives + falsePositives
+      return matches == 0 ? nil : Double(truePositives) / Double(matches)
+    }
+
+    /// The share of all fraud that matched, `nil` without fraud.
+    public func recall(of positives: Int) -> Double? {
+      positives == 0 ? nil : Double(truePositives) / Double(positives)
+    }
+  }
+
+  /// A rule and what it did.
+  public struct Rule: Sendable, Hashable {
+    /// Its id.
+    public var id: String
+    /// Whether it counts.
+    public var mode: RuleMode
+    /// Deciding events that it triggered on; for a shadow rule, every event that it triggered on.
+    public var matches = 0
+    /// Events on which it could not be evaluated.
+    public var errors = 0
+    /// Its matches against the labels.
+    public var hits = Hits()
+  }
+
+  /// The pipeline's name.
+  public var pipeline: String
+  /// The version that ran, `nil` for a file.
+  public var pipelineVersion: Int?
+  /// Events that decoded.
+  public var accepted = 0
+  /// Events that did not, by reason.
+  public var rejected: [RejectionReason: Int] = [:]
+  /// Fields that no schema declares, counted over all events.
+  public var unknownFields = 0
+  /// Events behind the allowed lateness.
+  public var late = 0
+  /// Events that the policy alerts on or blocks.
+  public var decisions = 0
+  /// Alerts written.
+  public var alerts = 0
+  /// Alerts by severity, in the order of ``Severity/allCases``.
+  public var alertsBySeverity = [Int](repeating: 0, count: Severity.allCases.count)
+  /// Every rule that ran, in the order of the definition.
+  public var rules: [Rule]
+  /// Events labelled as fraud; `nil` where the pipeline has no label.
+  public var positives: Int?
+  /// How the decision did against the labels.
+  public var decisionHits = Hits()
+
+  /// Nothing counted yet.
+  public init(pipeline: Pipeline, version: Int? = nil) {
+    self.pipeline = pipeline.definition.name
+    pipelineVersion = version
+    rules = pipeline.rules.map { Rule(id: $0.id, mode: $0.mode) }
+    positives = pipeline.definition.label == nil ? nil : 0
+  }
+
+  /// Events that did not decode.
+  public var rejectedCount: Int { rejected.values.reduce(0, +) }
+
+  /// Events read: always accepted plus rejected.
+  public var events: Int { accepted + rejectedCount }
+
+  /// Adds another part's counts. Both must be of the same pipeline.
+  public mutating func merge(_ other: RunSummary) {
+    precondition(rules.count == other.rules.count, "summaries of different pipelines")
+    accepted += other.accepted
+    rejected.merge(other.rejected, uniquingKeysWith: +)
+    unknownFields += other.unknownFields
+    late += other.late
+    decisions += other.decisions
+    alerts += other.alerts
+    for index in alertsBySeverity.indices { alertsBySeverity[index] += other.alertsBySeverity[index] }
+    for index in rules.indices {
+      rules[index].matches += other.rules[index].matches
+      rules[index].errors += other.rules[index].errors
+      rules[index].hits.add(other.rules[index].hits)
+    }
+    if let more = other.positives { positives = (positives ?? 0) + more }
+    decisionHits.add(other.decisionHits)
+  }
+
+  /// What was counted since an earlier summary of the same run.
+  func difference(from earlier: RunSummary) -> RunSummary {
+    var counts = self
+    counts.accepted -= earlier.accepted
+    for (reason, count) in earlier.rejected { counts.rejected[reason, default: 0] -= count }
+    counts.rejected = counts.rejected.filter { $0.value != 0 }
+    counts.unknownFields -= earlier.unknownFields
+    counts.late -= earlier.late
+    counts.decisions -= earlier.decisions
+    counts.alerts -= earlier.alerts
+    for index in counts.alertsBySeverity.indices { counts.alertsBySeverity[index] -= earlier.alertsBySeverity[index] }
+    for index in counts.rules.indices {
+      counts.rules[index].matches -= earlier.rules[index].matches
+      counts.rules[index].errors -= earlier.rules[index].errors
+      counts.rules[index].hits.subtract(earlier.rules[index].hits)
+    }
+    if let positives, let before = earlier.positives { counts.positives = positives - before }
+    counts.decisionHits.subtract(earlier.decisionHits)
+    return counts
+  }
+
+  /// The summary as one JSON object with the contract's keys.
+  ///
+  /// - Parameter seconds: how long the run took.
+  public func json(seconds: Double) -> [UInt8] {
+    var text: [UInt8] = []
+    var object = JSONObjectText()
+    object.key("pipeline", &text)
+    JSONText.append(string: pipeline, to: &text)
+    object.key("pipeline_version", &text)
+    if let pipelineVersion {
+      JSONText.append(Int64(pipelineVersion), to: &text)
+    } else {
+      JSONText.appendNull(to: &text)
+    }
+    object.count("events", events, &text)
+    object.count("accepted", accepted, &text)
+    object.count("rejected", rejectedCount, &text)
+    object.counts(
+      "rejected_by_reason",
+      RejectionReason.allCases.compactMap { reason in rejected[reason].map { (reason.rawValue, $0) } },
+      &text)
+    object.count("unknown_fields", unknownFields, &text)
+    object.count("late", late, &text)
+    object.count("decisions", decisions, &text)
+    object.count("alerts", alerts, &text)
+    object.counts("alerts_by_rule", rules.filter { $0.mode == .live }.map { ($0.id, $0.matches) }, &text)
+    object.counts(
+      "alerts_by_severity", zip(Severity.allCases, alertsBySeverity).map { ($0.rawValue, $1) }, &text)
+    object.counts("shadow_by_rule", rules.filter { $0.mode == .shadow }.map { ($0.id, $0.matches) }, &text)
+    object.counts("rule_errors", rules.filter { $0.errors > 0 }.map { ($0.id, $0.errors) }, &text)
+    object.key("labels", &text)
+    appendLabels(to: &text)
+    object.key("seconds", &text)
+    JSONText.append((seconds * 1_000_000).rounded() / 1_000_000, to: &text)
+    object.key("events_per_second", &text)
+    JSONText.append(seconds > 0 ? (Double(events) / seconds).rounded() : .nan, to: &text)
+    object.end(&text)
+    return text
+  }
+
+  private func appendLabels(to text: inout [UInt8]) {
+    guard let positives else {
+      JSONText.appendNull(to: &text)
+      return
+    }
+    var labels = JSONObjectText()
+    labels.count("positives", positives, &text)
+    labels.key("decision", &text)
+    append(decisionHits, positives, to: &text)
+    labels.key("rules", &text)
+    var byRule = JSONObjectText()
+    for rule in rules {
+      byRule.key(rule.id, &text)
+      append(rule.hits, positives, to: &text)
+    }
+    byRule.end(&text)
+    labels.end(&text)
+  }
+
+  private func append(_ hits: Hits, _ positives: Int, to text: inout [UInt8]) {
+    var object = JSONObjectText()
+    object.count("tp", hits.truePositives, &text)
+    object.count("fp", hits.falsePositives, &text)
+    object.key("precision", &text)
+    JSONText.append(hits.precision ?? .nan, to: &text)
+    object.key("recall", &text)
+    JSONText.append(hits.recall(of: positives) ?? .nan, to: &text)
+    object.end(&text)
+  }
+}
+
+extension RunSummary.Hits {
+  mutating func add(_ other: Self) {
+    truePositives += other.truePositives
+    falsePositives += other.falsePositives
+  }
+
+  mutating func subtract(_ other: Self) {
+    truePositives -= other.truePositives
+    falsePositives -= other.falsePositives
+  }
+}
+
+extension EventCounts {
+  /// The part of a summary that a partition keeps.
+  init(_ summary: RunSummary) {
+    self.init()
+    accepted = Int64(summary.accepted)
+    rejected = Int64(summary.rejectedCount)
+    late = Int64(summary.late)
+    unknownFields = Int64(summary.unknownFields)
+    decisions = Int64(summary.decisions)
+    alerts = Int64(summary.alerts)
+  }
+}
+
+/// Writes the members of one JSON object, with the commas between them.
+package struct JSONObjectText: Sendable {
+  private var isEmpty = true
+
+  package init() {}
+
+  /// Writes what stands before a value.
+  package mutating func key(_ name: String, _ text: inout [UInt8]) {
+    text.append(isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
+    isEmpty = false
+    JSONText.append(string: name, to: &text)
+    text.append(UInt8(ascii: ":"))
+  }
+
+  /// Writes a whole number.
+  package mutating func count(_ name: String, _ count: Int, _ text: inout [UInt8]) {
+    key(name, &text)
+    JSONText.append(Int64(count), to: &text)
+  }
+
+  /// Writes an object of whole numbers.
+  package mutating func counts(_ name: String, _ counts: [(String, Int)], _ text: inout [UInt8]) {
+    key(name, &text)
+    var object = JSONObjectText()
+    for (name, count) in counts { object.count(name, count, &text) }
+    object.end(&text)
+  }
+
+  /// Ends the object.
+  package func end(_ text: inout [UInt8]) {
+    if isEmpty { text.append(UInt8(ascii: "{")) }
+    text.append(UInt8(ascii: "}"))
+  }
+}

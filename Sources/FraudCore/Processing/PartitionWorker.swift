@@ -1,0 +1,87 @@
+/// One partition that a processor owns: its engine, the batch being filled, and what came out since the last commit.
+struct PartitionWorker {
+  let partition: TopicPartition
+  /// As of the last commit.
+  var progress: PartitionProgress
+  /// The offset after the last record taken.
+  private(set) var nextOffset: Int64
+  var isAtEnd = false
+  private(set) var engine: Engine
+  private var batch: EventBatch
+  private(set) var alerts: [Alert] = []
+  private(set) var shadowAlerts: [Alert] = []
+  private(set) var rejected: [RejectedRecord] = []
+  private(set) var ruleErrors: [RuleErrorRecord] = []
+  private var latestEventTime: Int64?
+  /// What the engine had counted at the last commit.
+  private var committedSummary: RunSummary
+
+  init(partition: TopicPartition, progress: PartitionProgress, engine: Engine) {
+    self.partition = partition
+    self.progress = progress
+    self.engine = engine
+    nextOffset = progress.nextOffset
+    batch = EventBatch(layout: engine.pipeline.layout, source: progress.source)
+    latestEventTime = progress.maxEventTime
+    committedSummary = engine.summary
+  }
+
+  /// Events taken since the last commit.
+  var pendingCount: Int { Int(clamping: nextOffset - progress.nextOffset) }
+
+  /// Takes records; one that was taken before is passed over.
+  mutating func take(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>) {
+    for message in messages where message.offset >= nextOffset {
+      let timestamp = message.timestampMilliseconds.flatMap { milliseconds in
+        let (microseconds, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000)
+        return overflow ? nil : microseconds
+      }
+      if !batch.hasRoom(forMessageOf: message.value?.count ?? 0) { evaluate() }
+      if let value = message.value {
+        batch.append(message: bytes.extracting(value), offset: message.offset, timestamp: timestamp)
+      } else {
+        batch.appendTombstone(offset: message.offset, timestamp: timestamp)
+      }
+      nextOffset = message.offset + 1
+      isAtEnd = false
+    }
+  }
+
+  /// Passes over offsets that hold no records, as compaction and transactions leave them.
+  mutating func advance(to offset: Int64) {
+    nextOffset = max(nextOffset, offset)
+  }
+
+  /// Decodes and evaluates what waits in the batch.
+  mutating func evaluate() {
+    guard !batch.positions.isEmpty else { return }
+    engine.process(&batch)
+    for draft in engine.alerts { alerts.append(engine.alert(draft, of: batch)) }
+    for draft in engine.shadowAlerts { shadowAlerts.append(engine.alert(draft, of: batch)) }
+    for event in engine.decoding.rejected { rejected.append(engine.record(event, of: batch)) }
+    for error in engine.errors { ruleErrors.append(engine.record(error, of: batch)) }
+    if let time = engine.latestEventTime(of: batch) { latestEventTime = max(latestEventTime ?? time, time) }
+    batch.removeAll()
+  }
+
+  /// Moves what came out since the last commit into a unit; `nil` where nothing was taken.
+  mutating func contribute(to unit: inout CommitUnit, summary: inout RunSummary) {
+    evaluate()
+    var advance = PartitionAdvance(progress: progress, nextOffset: nextOffset)
+    let counted = engine.summary.difference(from: committedSummary)
+    committedSummary = engine.summary
+    advance.maxEventTime = latestEventTime
+    advance.counts = EventCounts(counted)
+    for rule in counted.rules where rule.errors > 0 { advance.ruleErrorCounts[rule.id] = Int64(rule.errors) }
+    unit.advances.append(advance)
+    unit.alerts += alerts
+    unit.shadowAlerts += shadowAlerts
+    unit.rejected += rejected
+    unit.ruleErrors += ruleErrors
+    summary.merge(counted)
+    alerts.removeAll(keepingCapacity: true)
+    shadowAlerts.removeAll(keepingCapacity: true)
+    rejected.removeAll(keepingCapacity: true)
+    ruleErrors.removeAll(keepingCapacity: true)
+  }
+}

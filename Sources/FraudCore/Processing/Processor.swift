@@ -1,0 +1,276 @@
+/// How a processor paces its commits and how long it waits.
+public struct ProcessorConfiguration: Sendable {
+  /// Events after which a commit is due.
+  public var commitEvents = 5_000
+  /// How long the first event of a commit waits for others.
+  public var commitInterval: Duration = .milliseconds(20)
+  /// How long one poll waits for records.
+  public var pollTimeout: Duration = .milliseconds(10)
+  /// The first and the longest wait between two tries while the store is away.
+  public var retryDelay: ClosedRange<Duration> = .milliseconds(100)...(.seconds(5))
+  /// How long a processor that was fenced waits to be given partitions again before it gives up.
+  public var fencedPatience: Duration = .seconds(60)
+
+  /// The defaults.
+  public init() {}
+}
+
+/// Processes a pipeline's partitions: reads records, evaluates them in batches, commits what came of them exactly once.
+///
+/// It decides and does nothing else: time, the source and the store come in as arguments, so the same code runs on Kafka
+/// and PostgreSQL, on files, and in a simulation. One thread owns it and calls ``step(now:)`` over and over, then
+/// ``finish()``.
+///
+/// How it keeps its promise: what came of a partition's records since the last commit, and how far that reaches, go to the
+/// store as one ``CommitUnit``, which takes it whole and only while this processor is the partition's owner. While the
+/// store is away the unit is kept, and the source is paused and still polled. When partitions are taken away, what is not
+/// committed is dropped, and their next owner computes the same again from the last commit.
+///
+/// - Source: `RELIABILITY.md` 2.1 to 2.6.
+public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Copyable {
+  /// What it is doing.
+  public enum Phase: Sendable, Hashable {
+    case running
+    /// The store is away; the reason it gave.
+    case holding(String)
+    /// Another process has taken partitions; it waits to be given some again.
+    case fenced(String)
+  }
+
+  /// What it processes.
+  public let pipeline: Pipeline
+  /// See ``Phase``.
+  public private(set) var phase = Phase.running
+  /// Everything committed since it started.
+  public private(set) var committed: RunSummary
+  /// Commits since it started.
+  public private(set) var commitCount = 0
+  /// Rows that commits found in the store already; more than none means that two programs share a name.
+  public private(set) var conflicts = 0
+  /// Where records come from, and where results go.
+  public var source: Source
+  /// See ``source``.
+  public var store: Store
+
+  private let pipelineID: Int
+  private let version: Int
+  private let lists: [String: ListValues]
+  private let generation: String
+  private let configuration: ProcessorConfiguration
+  private let makeBatchID: () -> UniqueID
+  private var records = MessageBatch()
+  private var workers: [PartitionWorker] = []
+  private var commitDue: Duration?
+  private var held: HeldCommit?
+  private var fencedUntil: Duration?
+  private var wanted: WantedPartitions?
+
+  /// Partitions that the source gave and the store has not granted yet.
+  private struct WantedPartitions {
+    var partitions: [TopicPartition]
+    var nextTry: Duration
+    var delay: Duration
+  }
+
+  /// A unit that could not be committed yet.
+  private struct HeldCommit {
+    var unit: CommitUnit
+    var summary: RunSummary
+    var nextTry: Duration
+    var delay: Duration
+  }
+
+  /// Makes a processor of one version of a pipeline.
+  ///
+  /// - Parameters:
+  ///   - generation: tells the topics from earlier ones of the same names.
+  ///   - makeBatchID: gives each commit a name that no other commit has.
+  public init(
+    _ pipeline: Pipeline, id: Int, version: Int, lists: [String: ListValues] = [:], generation: String, source: Source,
+    store: consuming Store, configuration: ProcessorConfiguration = ProcessorConfiguration(),
+    makeBatchID: @escaping () -> UniqueID
+  ) {
+    self.pipeline = pipeline
+    pipelineID = id
+    self.version = version
+    self.lists = lists
+    self.generation = generation
+    self.source = source
+    self.store = store
+    self.configuration = configuration
+    self.makeBatchID = makeBatchID
+    committed = RunSummary(pipeline: pipeline, version: version)
+  }
+
+  /// The partitions it owns and how far they are committed, in order.
+  public var progress: [PartitionProgress] { workers.map(\.progress) }
+
+  /// Whether it owns partitions, all of them have been read to their ends, and everything is committed.
+  public var isAtEnd: Bool {
+    !workers.isEmpty && held == nil && workers.allSatisfy { $0.isAtEnd && $0.pendingCount == 0 }
+  }
+
+  /// Reads what there is, evaluates it, and commits if it is time.
+  ///
+  /// - Parameter now: the time since any fixed moment; never less than in an earlier call.
+  /// - Throws: when it cannot go on: the source is of no more use, the store refused for good, or another process keeps
+  ///   the partitions. Nothing that was not committed counts; a new processor goes on from the last commit.
+  public mutating func step(now: Duration) throws {
+    if let deadline = fencedUntil, now >= deadline, case .fenced(let reason) = phase {
+      throw ProcessorError(code: .fenced, message: reason)
+    }
+    let event = try source.poll(into: &records, timeout: configuration.pollTimeout)
+    take(now: now)
+    if let event { try handle(event, now: now) }
+    if let wanted, now >= wanted.nextTry { try own(wanted, now: now) }
+    if let held, now >= held.nextTry { try retry(now: now) }
+    if held == nil, isCommitDue(now: now) { try commit(now: now) }
+  }
+
+  /// Commits what is pending and gives the partitions back.
+  public mutating func finish(now: Duration) throws {
+    if held != nil { try retry(now: now) }
+    if held == nil { try commit(now: now) }
+    try? store.release(progress)
+    workers = []
+  }
+
+  private mutating func take(now: Duration) {
+    let bytes = records.bytes
+    for run in records.runs {
+      guard let index = workers.firstIndex(where: { $0.partition == run.partition }) else { continue }
+      workers[index].take(records.messages[run.messages], bytes: bytes.span)
+      if commitDue == nil { commitDue = now + configuration.commitInterval }
+    }
+  }
+
+  private func isCommitDue(now: Duration) -> Bool {
+    guard let commitDue else { return false }
+    return now >= commitDue || workers.reduce(0) { $0 + $1.pendingCount } >= configuration.commitEvents
+      || workers.allSatisfy(\.isAtEnd)
+  }
+
+  private mutating func handle(_ event: SourceEvent, now: Duration) throws {
+    switch event {
+    case .assigned(let partitions):
+      wanted = WantedPartitions(partitions: partitions, nextTry: now, delay: configuration.retryDelay.lowerBound)
+    case .revoked:
+      if held != nil { try retry(now: now) }
+      if held == nil { try commit(now: now) }
+      try? store.release(progress)
+      try drop()
+    case .lost:
+      try drop()
+    case .reachedEnd(let partition, let offset):
+      guard let index = workers.firstIndex(where: { $0.partition == partition }) else { return }
+      workers[index].advance(to: offset)
+      workers[index].isAtEnd = true
+    case .failed(let partition, let error):
+      throw ProcessorError(code: .source, message: "\(partition) cannot be read on: \(error)")
+    }
+  }
+
+  /// Takes ownership of partitions and starts each where its last commit ended; while the store is away, later.
+  private mutating func own(_ request: WantedPartitions, now: Duration) throws {
+    workers = []
+    var starts: [TopicPartition: StartOffset] = [:]
+    do {
+      for partition in request.partitions.sorted() {
+        let place = EventSource(topic: partition.topic, generation: generation, partition: partition.partition)
+        let progress = try store.takeOwnership(
+          pipelineID: pipelineID, source: place, startOffset: try source.earliestOffset(of: partition))
+        let engine = Engine(pipeline, version: version, lists: lists)
+        workers.append(PartitionWorker(partition: partition, progress: progress, engine: engine))
+        starts[partition] = .at(progress.nextOffset)
+      }
+    } catch let failure as any CommitFailure where failure.isRetryable {
+      workers = []
+      let delay = min(request.delay * 2, configuration.retryDelay.upperBound)
+      wanted = WantedPartitions(partitions: request.partitions, nextTry: now + request.delay, delay: delay)
+      phase = .holding("\(failure)")
+      return
+    }
+    wanted = nil
+    try source.assign(starts)
+    phase = .running
+    fencedUntil = nil
+  }
+
+  /// Forgets everything that is not committed.
+  private mutating func drop() throws {
+    workers = []
+    held = nil
+    wanted = nil
+    commitDue = nil
+    if case .holding = phase { phase = .running }
+    try source.unassign()
+  }
+
+  private mutating func commit(now: Duration) throws {
+    commitDue = nil
+    var unit = CommitUnit(
+      pipeline: pipeline.definition.name, pipelineID: pipelineID, pipelineVersion: version, batchID: makeBatchID())
+    var summary = RunSummary(pipeline: pipeline, version: version)
+    for index in workers.indices where workers[index].pendingCount > 0 {
+      workers[index].contribute(to: &unit, summary: &summary)
+    }
+    if unit.advances.isEmpty { return }
+    try attempt(HeldCommit(unit: unit, summary: summary, nextTry: now, delay: configuration.retryDelay.lowerBound), now)
+  }
+
+  private mutating func retry(now: Duration) throws {
+    guard let held else { return }
+    try attempt(held, now)
+  }
+
+  private mutating func attempt(_ commit: HeldCommit, _ now: Duration) throws {
+    do {
+      let outcome = try store.commit(commit.unit)
+      if held != nil {
+        try source.resume(workers.map(\.partition))
+        held = nil
+        phase = .running
+      }
+      commitCount += 1
+      conflicts += outcome.conflicts
+      committed.merge(commit.summary)
+      var offsets: [TopicPartition: Int64] = [:]
+      for progress in outcome.progress {
+        let partition = TopicPartition(topic: progress.source.topic, partition: progress.source.partition)
+        offsets[partition] = progress.nextOffset
+        if let index = workers.firstIndex(where: { $0.partition == partition }) { workers[index].progress = progress }
+      }
+      try source.commit(offsets)
+    } catch let failure as any CommitFailure where failure.isFenced {
+      try drop()
+      phase = .fenced("\(failure)")
+      fencedUntil = now + configuration.fencedPatience
+    } catch let failure as any CommitFailure where failure.isRetryable {
+      if held == nil { try source.pause(workers.map(\.partition)) }
+      let delay = min(commit.delay * 2, configuration.retryDelay.upperBound)
+      held = HeldCommit(unit: commit.unit, summary: commit.summary, nextTry: now + commit.delay, delay: delay)
+      phase = .holding("\(failure)")
+    }
+  }
+}
+
+/// Why a processor cannot go on.
+public struct ProcessorError: Error, Sendable, CustomStringConvertible {
+  /// What a caller can branch on.
+  public struct Code: Sendable, Hashable {
+    private enum Value { case fenced, source }
+    private let value: Value
+    /// Another process keeps the partitions.
+    public static let fenced = Code(value: .fenced)
+    /// A partition cannot be read on.
+    public static let source = Code(value: .source)
+  }
+
+  /// See ``Code-swift.struct``.
+  public var code: Code
+  /// For people.
+  public var message: String
+
+  /// The message.
+  public var description: String { message }
+}

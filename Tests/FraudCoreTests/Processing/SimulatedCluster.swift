@@ -1,0 +1,138 @@
+@testable import FraudCore
+
+/// A topic's partitions and one consumer group over them, in memory, with everything that can happen to members.
+final class SimulatedCluster {
+  let topic = "payments"
+  let partitions: [[[UInt8]?]]
+  private var members: [Int: Member] = [:]
+
+  private struct Member {
+    var assigned: Set<Int32> = []
+    var events: [SourceEvent] = []
+  }
+
+  init(partitions: [[[UInt8]?]]) {
+    self.partitions = partitions
+  }
+
+  func join(_ member: Int) {
+    members[member] = Member()
+    rebalance()
+  }
+
+  /// A member leaves, or dies; the others share its partitions.
+  func leave(_ member: Int) {
+    guard members.removeValue(forKey: member) != nil else { return }
+    rebalance()
+  }
+
+  /// A silent member's session runs out: it learns only when it polls again that it has lost everything.
+  func expire(_ member: Int) {
+    guard let gone = members[member], !gone.assigned.isEmpty, members.count > 1 else { return }
+    members[member]?.events = [.lost(names(gone.assigned))]
+    members[member]?.assigned = []
+    rebalance(without: member)
+  }
+
+  /// Shares the partitions anew. The simulation revokes and assigns at once: a member that commits after the others have
+  /// taken over meets the fence, as it must.
+  func rebalance(without excluded: Int? = nil) {
+    let active = members.keys.filter { $0 != excluded }.sorted()
+    guard !active.isEmpty else { return }
+    var shares: [Int: Set<Int32>] = [:]
+    for partition in partitions.indices {
+      shares[active[partition % active.count], default: []].insert(Int32(partition))
+    }
+    for member in active {
+      guard let before = members[member]?.assigned else { continue }
+      let after = shares[member] ?? []
+      if !before.isEmpty { members[member]?.events.append(.revoked(names(before))) }
+      members[member]?.events.append(.assigned(names(after)))
+      members[member]?.assigned = after
+    }
+  }
+
+  func nextEvent(for member: Int) -> SourceEvent? {
+    guard let events = members[member]?.events, !events.isEmpty else { return nil }
+    return members[member]?.events.removeFirst()
+  }
+
+  /// Whether a member is in the group with partitions of its own.
+  func isMember(_ member: Int) -> Bool { members[member] != nil }
+
+  private func names(_ partitions: Set<Int32>) -> [TopicPartition] {
+    partitions.sorted().map { TopicPartition(topic: topic, partition: $0) }
+  }
+}
+
+/// One member's view of the cluster.
+final class SimulatedSource: RecordSource {
+  private let cluster: SimulatedCluster
+  let member: Int
+  private var random: SimulatedRandom
+  private var positions: [TopicPartition: Int] = [:]
+  private var paused: Set<TopicPartition> = []
+  private var ended: Set<TopicPartition> = []
+
+  init(_ cluster: SimulatedCluster, member: Int, seed: UInt64) {
+    self.cluster = cluster
+    self.member = member
+    random = SimulatedRandom(seed: seed)
+    cluster.join(member)
+  }
+
+  func poll(into batch: inout MessageBatch, timeout: Duration) throws -> SourceEvent? {
+    batch.removeAll()
+    if let event = cluster.nextEvent(for: member) {
+      if case .assigned = event {} else { positions = [:] }
+      return event
+    }
+    for (partition, position) in positions.sorted(by: { $0.key < $1.key }) where !paused.contains(partition) {
+      let log = cluster.partitions[Int(partition.partition)]
+      var start = position
+      if start > 0, random.oneIn(20) { start -= Int.random(in: 1...min(3, start), using: &random) }
+      let end = min(log.count, start + Int.random(in: 0...7, using: &random))
+      guard start < end else {
+        if position == log.count, ended.insert(partition).inserted {
+          return .reachedEnd(partition, offset: Int64(position))
+        }
+        continue
+      }
+      batch.beginRun(partition)
+      for offset in start..<end {
+        append(log[offset], offset: offset, to: &batch)
+      }
+      positions[partition] = max(position, end)
+    }
+    return nil
+  }
+
+  private func append(_ value: [UInt8]?, offset: Int, to batch: inout MessageBatch) {
+    let timestamp = 1_700_000_000_000 + Int64(offset)
+    if let value {
+      unsafe value.withUnsafeBytes {
+        unsafe batch.append(offset: Int64(offset), timestampMilliseconds: timestamp, key: nil, value: $0)
+      }
+    } else {
+      unsafe batch.append(offset: Int64(offset), timestampMilliseconds: timestamp, key: nil, value: nil)
+    }
+  }
+
+  func assign(_ starts: [TopicPartition: StartOffset]) throws {
+    paused = []
+    ended = []
+    positions = starts.mapValues { start in
+      if case .at(let offset) = start { Int(offset) } else { 0 }
+    }
+  }
+
+  func unassign() throws {
+    positions = [:]
+    paused = []
+  }
+
+  func pause(_ partitions: [TopicPartition]) throws { paused.formUnion(partitions) }
+  func resume(_ partitions: [TopicPartition]) throws { paused.subtract(partitions) }
+  func earliestOffset(of partition: TopicPartition) throws -> Int64 { 0 }
+  func commit(_ nextOffsets: [TopicPartition: Int64]) throws {}
+}
