@@ -119,7 +119,7 @@ public struct Engine: Sendable {
     summary.accepted += batch.rowCount
     if !pipeline.features.isEmpty {
       let late = features.lateCount
-      features.apply(to: &batch)
+      features.apply(to: &batch, lists: lists)
       summary.late += features.lateCount - late
     }
     evaluator.evaluate(batch, lists: lists, into: &outcomes)
@@ -247,7 +247,7 @@ extension Engine {
       id: AlertIdentity(pipeline: pipeline.definition.name, source: batch.source)
         .id(offset: position.offset, rule: rule?.id ?? ""),
       pipeline: pipeline.definition.name, pipelineVersion: version,
-      eventID: pipeline.known.eventID.flatMap { redaction.text(column: $0, row: row, of: batch) },
+      eventID: pipeline.eventID(row: row, batch: batch, redaction: redaction),
       eventTime: pipeline.eventTime(row: row, batch: batch), ruleID: rule?.id, ruleDescription: rule?.description,
       severity: severity(of: draft), score: decision.score, riskLevel: decision.riskLevel,
       reasons: reasons(at: draft.decision, batch: batch), source: batch.source, offset: position.offset,
@@ -259,7 +259,7 @@ extension Engine {
     let position = batch.positions[error.row]
     return RuleErrorRecord(
       source: batch.source, offset: position.offset, line: position.line > 0 ? position.line : nil,
-      eventID: pipeline.known.eventID.flatMap { redaction.text(column: $0, row: error.row, of: batch) },
+      eventID: pipeline.eventID(row: error.row, batch: batch, redaction: redaction),
       ruleID: pipeline.rules[error.rule].id, code: error.error.name, message: error.error.message)
   }
 
@@ -270,7 +270,7 @@ extension Engine {
     return RejectedRecord(
       source: batch.source, offset: position.offset, line: position.line > 0 ? position.line : nil,
       reason: event.reason.rawValue, detail: event.detail, field: event.field,
-      payload: payload.map { redaction.masked(payload: $0) })
+      payload: payload.map { redaction.masked(rejected: $0) })
   }
 
   /// The latest event time of a batch's rows.

@@ -59,14 +59,7 @@ public struct Pipeline: Sendable {
     let lists = definition.lists.map { DeclaredList(name: $0.name, type: $0.type == .integer ? .integer : .string) }
     let features = FeatureProgram(
       definition.features, schema: definition.schema, eventTime: definition.eventTime, label: definition.label,
-      key: definition.key, reader: &reader
-    ) { expression, layout, reader in
-      let place = DefinitionNode(
-        value: DefinitionValue(.null, line: expression.line, column: expression.column), path: expression.path)
-      return reader.compile(at: place) { () throws(ExpressionError) in
-        try ExpressionCompiler(layout: layout, lists: lists).expression(expression.text)
-      }
-    }
+      key: definition.key, lists: lists, zones: zones, reader: &reader)
     layout = features.layout
     let compiler = ExpressionCompiler(layout: layout, lists: lists)
     let label = definition.label.flatMap { features.layout.index(of: $0) }
@@ -114,6 +107,31 @@ public struct Pipeline: Sendable {
   func eventTime(row: Int, batch: EventBatch) -> Int64? {
     guard let column = known.eventTime else { return batch.positions[row].timestamp }
     return batch.isValid(column: column, row: row) ? Int64(bitPattern: batch.word(column: column, row: row)) : nil
+  }
+}
+
+extension Pipeline {
+  /// A row's declared identity as text, masked where the field is sensitive.
+  func eventID(row: Int, batch: EventBatch, redaction: Redaction) -> String? {
+    guard let column = known.eventID, let value = batch.value(column: column, row: row) else { return nil }
+    let text =
+      switch value {
+      case .string(let string): string
+      case .integer(let number): "\(number)"
+      case .float(let number): "\(number)"
+      case .boolean(let flag): "\(flag)"
+      case .timestamp(let time): JSONText.rfc3339(time)
+      }
+    return redaction.masked(text, ofField: column)
+  }
+}
+
+extension JSONText {
+  /// An instant without quotes, as ``append(timestamp:to:)`` writes it.
+  package static func rfc3339(_ time: Int64) -> String {
+    var quoted: [UInt8] = []
+    append(timestamp: time, to: &quoted)
+    return String(decoding: quoted.filter { $0 != UInt8(ascii: "\"") }, as: UTF8.self)
   }
 }
 
