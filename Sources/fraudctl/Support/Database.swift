@@ -24,10 +24,11 @@ func withDatabaseAddress<Result>(_ options: DatabaseOptions, _ body: (PostgresAd
   -> Result
 {
   Interruption.watch()
-  if let named = options.named { return try body(PostgresAddress(named)) }
-  // Also where the program ends in the middle of writing, since its reader is gone.
-  atexit { EmbeddedPostgres.releaseAll() }
+  // A reader that went away is found out by writing, so that what follows still runs.
   signal(SIGPIPE, SIG_IGN)
+  if let named = options.named { return try body(PostgresAddress(named)) }
+  // Also where the program ends in the middle of writing.
+  atexit { EmbeddedPostgres.releaseAll() }
   let server = try EmbeddedPostgres.acquire(dataDirectory: options.place.data)
   defer { server.release() }
   let result = try body(server.address)
