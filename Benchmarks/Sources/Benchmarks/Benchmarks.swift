@@ -1,0 +1,7 @@
+/// Benchmarks of FraudCore: `swift run -c release Benchmarks [part of a name]`.
+@main
+enum Benchmarks {
+  static func main() {
+    RuleBenchmarks.run(only: CommandLine.arguments.dropFirst().first)
+  }
+}
