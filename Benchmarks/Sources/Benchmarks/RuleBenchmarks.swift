@@ -65,11 +65,20 @@ enum RuleBenchmarks {
     ("LikePrefix", "description LIKE 'red%'", { $0.description.hasPrefix("red") }),
     ("LikeSuffix", "description LIKE '%lamp'", { $0.description.hasSuffix("lamp") }),
     ("LikeContains", "description LIKE '%steel%'", { $0.description.has("steel") }),
-    ("LikeGeneral", "description LIKE 'r_d%s%l_mp'", { $0.description.hasPrefix("red") && $0.description.hasSuffix("lamp") && $0.description.dropFirst(3).dropLast(4).contains("s") }),
-    ("RegexFind", "description RLIKE '^(red|blue) .*(lamp|bag)$'", {
-      ($0.description.hasPrefix("red ") || $0.description.hasPrefix("blue "))
-        && ($0.description.hasSuffix("lamp") || $0.description.hasSuffix("bag"))
-    }),
+    (
+      "LikeGeneral", "description LIKE 'r_d%s%l_mp'",
+      {
+        $0.description.hasPrefix("red") && $0.description.hasSuffix("lamp")
+          && $0.description.dropFirst(3).dropLast(4).contains("s")
+      }
+    ),
+    (
+      "RegexFind", "description RLIKE '^(red|blue) .*(lamp|bag)$'",
+      {
+        ($0.description.hasPrefix("red ") || $0.description.hasPrefix("blue "))
+          && ($0.description.hasSuffix("lamp") || $0.description.hasSuffix("bag"))
+      }
+    ),
     ("DoubleArithmetic", "amount * 2 + 1 > 100", { $0.amount * 2 + 1 > 100 }),
     ("IntegerArithmetic", "merchant_id + item_count > 5000", { $0.merchant + $0.items > 5000 }),
     ("Division", "amount / item_count > 50", { $0.amount / Double($0.items) > 50 }),
@@ -92,7 +101,9 @@ enum RuleBenchmarks {
     for batch in workload.batches {
       evaluator.evaluate(batch, into: &outcomes)
       for rule in rules.indices {
-        for word in 0..<batch.bitmapStride { counts[rule] += outcomes.triggered[rule * outcomes.stride + word].nonzeroBitCount }
+        for word in 0..<batch.bitmapStride {
+          counts[rule] += outcomes.triggered[rule * outcomes.stride + word].nonzeroBitCount
+        }
       }
     }
     for (rule, plain) in expected.enumerated() {

@@ -1,59 +1,84 @@
-// Comparisons and arithmetic on columns of numbers. Rows without a value hold some word, whose result their caller masks.
+// Comparisons and arithmetic on columns of numbers. Rows without a value hold some word, so all rows may be calculated with;
+// comparisons answer for the rows of a set.
 
 /// Rows where a column of integers compares with a constant as asked.
 func compareIntegers(
-  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Int64, _ count: Int
+  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Int64, _ rows: borrowing RowBits,
+  _ count: Int
 ) -> RowBits {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
   switch comparison {
-  case .equal, .nullSafeEqual: return testRows(count) { Int64(bitPattern: words[start &+ $0]) == constant }
-  case .notEqual: return testRows(count) { Int64(bitPattern: words[start &+ $0]) != constant }
-  case .less: return testRows(count) { Int64(bitPattern: words[start &+ $0]) < constant }
-  case .lessOrEqual: return testRows(count) { Int64(bitPattern: words[start &+ $0]) <= constant }
-  case .greater: return testRows(count) { Int64(bitPattern: words[start &+ $0]) > constant }
-  case .greaterOrEqual: return testRows(count) { Int64(bitPattern: words[start &+ $0]) >= constant }
+  case .equal, .nullSafeEqual:
+    return testRows(in: rows, count, everyRow: true) { Int64(bitPattern: words[start &+ $0]) == constant }
+  case .notEqual: return testRows(in: rows, count, everyRow: true) { Int64(bitPattern: words[start &+ $0]) != constant }
+  case .less: return testRows(in: rows, count, everyRow: true) { Int64(bitPattern: words[start &+ $0]) < constant }
+  case .lessOrEqual:
+    return testRows(in: rows, count, everyRow: true) { Int64(bitPattern: words[start &+ $0]) <= constant }
+  case .greater: return testRows(in: rows, count, everyRow: true) { Int64(bitPattern: words[start &+ $0]) > constant }
+  case .greaterOrEqual:
+    return testRows(in: rows, count, everyRow: true) { Int64(bitPattern: words[start &+ $0]) >= constant }
   }
 }
 
 /// Rows where two columns of integers compare as asked.
 func compareIntegers(
-  _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int, _ count: Int
+  _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int,
+  _ rows: borrowing RowBits, _ count: Int
 ) -> RowBits {
   precondition(aStart + count <= a.count && bStart + count <= b.count, "\(count) rows in \(a.count), \(b.count) words")
   switch comparison {
-  case .equal, .nullSafeEqual: return testRows(count) { a[aStart &+ $0] == b[bStart &+ $0] }
-  case .notEqual: return testRows(count) { a[aStart &+ $0] != b[bStart &+ $0] }
-  case .less: return testRows(count) { Int64(bitPattern: a[aStart &+ $0]) < Int64(bitPattern: b[bStart &+ $0]) }
+  case .equal, .nullSafeEqual: return testRows(in: rows, count, everyRow: true) { a[aStart &+ $0] == b[bStart &+ $0] }
+  case .notEqual: return testRows(in: rows, count, everyRow: true) { a[aStart &+ $0] != b[bStart &+ $0] }
+  case .less:
+    return testRows(in: rows, count, everyRow: true) {
+      Int64(bitPattern: a[aStart &+ $0]) < Int64(bitPattern: b[bStart &+ $0])
+    }
   case .lessOrEqual:
-    return testRows(count) { Int64(bitPattern: a[aStart &+ $0]) <= Int64(bitPattern: b[bStart &+ $0]) }
-  case .greater: return testRows(count) { Int64(bitPattern: a[aStart &+ $0]) > Int64(bitPattern: b[bStart &+ $0]) }
+    return testRows(in: rows, count, everyRow: true) {
+      Int64(bitPattern: a[aStart &+ $0]) <= Int64(bitPattern: b[bStart &+ $0])
+    }
+  case .greater:
+    return testRows(in: rows, count, everyRow: true) {
+      Int64(bitPattern: a[aStart &+ $0]) > Int64(bitPattern: b[bStart &+ $0])
+    }
   case .greaterOrEqual:
-    return testRows(count) { Int64(bitPattern: a[aStart &+ $0]) >= Int64(bitPattern: b[bStart &+ $0]) }
+    return testRows(in: rows, count, everyRow: true) {
+      Int64(bitPattern: a[aStart &+ $0]) >= Int64(bitPattern: b[bStart &+ $0])
+    }
   }
 }
 
 /// Rows where a column of doubles compares with a constant as asked; NaN is greater than every number.
 func compareDoubles(
-  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Double, _ count: Int
+  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Double, _ rows: borrowing RowBits,
+  _ count: Int
 ) -> RowBits {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
   if constant.isNaN {
-    return testRows(count) { comparison.holds(compare(Double(bitPattern: words[start &+ $0]), constant)) }
+    return testRows(in: rows, count, everyRow: true) {
+      comparison.holds(compare(Double(bitPattern: words[start &+ $0]), constant))
+    }
   }
   // With a constant that is a number a NaN row fails < and <=, so > and >= are their opposites.
   switch comparison {
-  case .equal, .nullSafeEqual: return testRows(count) { Double(bitPattern: words[start &+ $0]) == constant }
-  case .notEqual: return testRows(count) { Double(bitPattern: words[start &+ $0]) != constant }
-  case .less: return testRows(count) { Double(bitPattern: words[start &+ $0]) < constant }
-  case .lessOrEqual: return testRows(count) { Double(bitPattern: words[start &+ $0]) <= constant }
-  case .greater: return testRows(count) { !(Double(bitPattern: words[start &+ $0]) <= constant) }
-  case .greaterOrEqual: return testRows(count) { !(Double(bitPattern: words[start &+ $0]) < constant) }
+  case .equal, .nullSafeEqual:
+    return testRows(in: rows, count, everyRow: true) { Double(bitPattern: words[start &+ $0]) == constant }
+  case .notEqual:
+    return testRows(in: rows, count, everyRow: true) { Double(bitPattern: words[start &+ $0]) != constant }
+  case .less: return testRows(in: rows, count, everyRow: true) { Double(bitPattern: words[start &+ $0]) < constant }
+  case .lessOrEqual:
+    return testRows(in: rows, count, everyRow: true) { Double(bitPattern: words[start &+ $0]) <= constant }
+  case .greater:
+    return testRows(in: rows, count, everyRow: true) { !(Double(bitPattern: words[start &+ $0]) <= constant) }
+  case .greaterOrEqual:
+    return testRows(in: rows, count, everyRow: true) { !(Double(bitPattern: words[start &+ $0]) < constant) }
   }
 }
 
 /// Rows where two columns of doubles compare as asked.
 func compareDoubles(
-  _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int, _ count: Int
+  _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int,
+  _ rows: borrowing RowBits, _ count: Int
 ) -> RowBits {
   precondition(aStart + count <= a.count && bStart + count <= b.count, "\(count) rows in \(a.count), \(b.count) words")
   /// a < b with NaN last.
@@ -70,16 +95,40 @@ func compareDoubles(
     return x == y || (x.isNaN && y.isNaN)
   }
   switch comparison {
-  case .equal, .nullSafeEqual: return testRows(count) { equal(a[aStart &+ $0], b[bStart &+ $0]) }
-  case .notEqual: return testRows(count) { !equal(a[aStart &+ $0], b[bStart &+ $0]) }
-  case .less: return testRows(count) { less(a[aStart &+ $0], b[bStart &+ $0]) }
-  case .lessOrEqual: return testRows(count) { !less(b[bStart &+ $0], a[aStart &+ $0]) }
-  case .greater: return testRows(count) { less(b[bStart &+ $0], a[aStart &+ $0]) }
-  case .greaterOrEqual: return testRows(count) { !less(a[aStart &+ $0], b[bStart &+ $0]) }
+  case .equal, .nullSafeEqual:
+    return testRows(in: rows, count, everyRow: true) { equal(a[aStart &+ $0], b[bStart &+ $0]) }
+  case .notEqual: return testRows(in: rows, count, everyRow: true) { !equal(a[aStart &+ $0], b[bStart &+ $0]) }
+  case .less: return testRows(in: rows, count, everyRow: true) { less(a[aStart &+ $0], b[bStart &+ $0]) }
+  case .lessOrEqual: return testRows(in: rows, count, everyRow: true) { !less(b[bStart &+ $0], a[aStart &+ $0]) }
+  case .greater: return testRows(in: rows, count, everyRow: true) { less(b[bStart &+ $0], a[aStart &+ $0]) }
+  case .greaterOrEqual: return testRows(in: rows, count, everyRow: true) { !less(a[aStart &+ $0], b[bStart &+ $0]) }
   }
 }
 
-/// Doubles from two columns of doubles. A division by zero gives some double; ``zeroRows(_:from:_:)`` tells where.
+/// Rows where a column of integers lies between two constants, both included.
+func integersBetween(
+  _ words: Span<UInt64>, from start: Int, _ low: Int64, _ high: Int64, _ rows: borrowing RowBits, _ count: Int
+) -> RowBits {
+  precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
+  guard low <= high else { return RowBits(repeating: 0) }
+  // One unsigned comparison of the distance from the lower bound.
+  let width = UInt64(bitPattern: high &- low)
+  let from = UInt64(bitPattern: low)
+  return testRows(in: rows, count, everyRow: true) { words[start &+ $0] &- from <= width }
+}
+
+/// Rows where a column of doubles lies between two constants, both included.
+func doublesBetween(
+  _ words: Span<UInt64>, from start: Int, _ low: Double, _ high: Double, _ rows: borrowing RowBits, _ count: Int
+) -> RowBits {
+  precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
+  return testRows(in: rows, count, everyRow: true) { row in
+    let value = Double(bitPattern: words[start &+ row])
+    return value >= low && value <= high
+  }
+}
+
+/// Doubles from two columns of doubles. A division by zero gives some double; its row is no value.
 func calculateDoubles(
   _ operation: Arithmetic, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int, _ count: Int,
   into result: inout MutableSpan<UInt64>
@@ -103,15 +152,10 @@ func calculateDoubles(
   }
 }
 
-/// Rows where a column of doubles is zero.
-func zeroRows(_ words: Span<UInt64>, from start: Int, _ count: Int) -> RowBits {
-  compareDoubles(.equal, words, from: start, 0, count)
-}
-
 /// Integers from two columns of integers, and the rows where the result leaves the range.
 func calculateIntegers(
   _ operation: Arithmetic, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int, _ count: Int,
-  range: ClosedRange<Int64>, into result: inout MutableSpan<UInt64>
+  _ rows: borrowing RowBits, range: ClosedRange<Int64>, into result: inout MutableSpan<UInt64>
 ) -> RowBits {
   precondition(
     aStart + count <= a.count && bStart + count <= b.count && count <= result.count, "\(count) rows do not fit")
@@ -119,7 +163,7 @@ func calculateIntegers(
   let high = range.upperBound
   @inline(__always)
   func each(_ body: (Int64, Int64) -> (partialValue: Int64, overflow: Bool)) -> RowBits {
-    testRows(count) { row in
+    testRows(in: rows, count, everyRow: true) { row in
       let (value, overflow) = body(Int64(bitPattern: a[aStart &+ row]), Int64(bitPattern: b[bStart &+ row]))
       result[row] = UInt64(bitPattern: value)
       return overflow || value < low || value > high

@@ -9,40 +9,32 @@ func allRows(_ count: Int) -> RowBits {
   return bits
 }
 
-/// The rows for which a test holds, all being tested.
+/// The rows of a set for which a test holds.
 ///
-/// The test is inlined; 64 rows become one word without a branch.
+/// The test is inlined. 64 rows become one word without a branch where most of them are wanted; where few are, those are
+/// tested one by one.
+///
+/// - Parameter everyRow: whether the test may be asked about rows that are not in the set.
 @inline(__always)
-func testRows(_ count: Int, _ test: (Int) -> Bool) -> RowBits {
+func testRows(in rows: borrowing RowBits, _ count: Int, everyRow: Bool = false, _ test: (Int) -> Bool) -> RowBits {
   var bits = RowBits(repeating: 0)
-  var row = 0
-  for word in 0..<(count >> 6) {
-    var found: UInt64 = 0
-    for bit in 0..<64 { found |= (test(row &+ bit) ? 1 : 0) &<< UInt64(bit) }
-    bits[word] = found
-    row &+= 64
-  }
-  if row < count {
-    var found: UInt64 = 0
-    for bit in 0..<(count &- row) { found |= (test(row &+ bit) ? 1 : 0) &<< UInt64(bit) }
-    bits[count >> 6] = found
-  }
-  return bits
-}
-
-/// The rows of a set for which a test holds, only those being tested.
-@inline(__always)
-func testRows(in rows: borrowing RowBits, _ count: Int, _ test: (Int) -> Bool) -> RowBits {
-  var bits = RowBits(repeating: 0)
+  var start = 0
   for word in 0..<((count &+ 63) >> 6) {
     var left = rows[word]
     var found: UInt64 = 0
-    while left != 0 {
-      let bit = left.trailingZeroBitCount
-      left &= left &- 1
-      if test(word &* 64 &+ bit) { found |= 1 &<< UInt64(bit) }
+    // From 13 rows of 64 on testing all of them was quicker than finding each.
+    if left == .max || (everyRow && count &- start >= 64 && left.nonzeroBitCount > 12) {
+      for bit in 0..<64 { found |= (test(start &+ bit) ? 1 : 0) &<< UInt64(bit) }
+      found &= left
+    } else {
+      while left != 0 {
+        let bit = left.trailingZeroBitCount
+        left &= left &- 1
+        found |= (test(start &+ bit) ? 1 : 0) &<< UInt64(bit)
+      }
     }
     bits[word] = found
+    start &+= 64
   }
   return bits
 }

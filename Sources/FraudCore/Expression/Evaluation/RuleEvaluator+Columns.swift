@@ -14,7 +14,7 @@ extension RuleEvaluator {
     run(batch, lists: lists)
     var raised = [Int](repeating: 0, count: columns.count)
     for (index, column) in columns.enumerated() {
-      let result = program.results[index]
+      let result = program.plan.results[index]
       let rows = allRows(batch.rowCount)
       for word in 0..<((batch.rowCount + 63) >> 6) {
         let valid = bitWord(result.valid, word, batch) & rows[word]

@@ -3,14 +3,14 @@ extension RuleEvaluator {
   ///
   /// Follows, from the whole expression down, the operand whose error counted; so it costs nothing unless asked for.
   package func error(rule: Int, row: Int, in batch: borrowing EventBatch) -> EvaluationError? {
-    var index = program.roots[rule]
+    var index = program.plan.roots[rule]
     guard has(index, \.error, row, batch) else { return nil }
     while true {
-      let node = program.nodes[index]
+      let node = program.plan.nodes[index]
       guard let child = raisingChild(node, row, batch) else { break }
       index = child
     }
-    switch program.causes[index] {
+    switch program.plan.causes[index] {
     case .always(let error): return error
     case .perRow(let reasons): return EvaluationError(rawValue: self.reasons[reasons][row])
     case nil: return nil
@@ -30,14 +30,14 @@ extension RuleEvaluator {
       return node.children.last { has($0, \.error, row, batch) }
     default:
       // An operand whose error does not count stands behind one that decided, and the node would not have raised.
-      return node.children.first { program.operands[$0] != nil && has($0, \.error, row, batch) }
+      return node.children.first { program.plan.operands[$0] != nil && has($0, \.error, row, batch) }
     }
   }
 
   private func has(
     _ node: Int, _ source: (Operand) -> BitSource, _ row: Int, _ batch: borrowing EventBatch
   ) -> Bool {
-    guard let operand = program.operands[node] else { return false }
+    guard let operand = program.plan.operands[node] else { return false }
     return isSet(source(operand), row: row, batch)
   }
 }

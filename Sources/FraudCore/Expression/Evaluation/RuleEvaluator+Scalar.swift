@@ -58,18 +58,17 @@ extension RuleEvaluator {
     var valid = RowBits(repeating: 0)
     var raised = RowBits(repeating: 0)
     var truth = RowBits(repeating: 0)
-    let types = step.operands.map(\.type)
-    var arguments = [Value](repeating: .null, count: types.count)
+    var arguments = [Value](repeating: .null, count: step.operands.count)
     forEachRow(in: rows, batch.rowCount) { row in
       let bit: UInt64 = 1 &<< UInt64(row & 63)
       for index in arguments.indices { arguments[index] = value(step.operands[index], row: row, batch) }
       do throws(EvaluationError) {
         let value: Value
         if let expression = step.expression, case .call(let function) = step.operation {
-          value = try ScalarFunctions.regex(function, arguments, program.expressions[expression])
+          value = try ScalarFunctions.regex(function, arguments, program.plan.expressions[expression])
         } else {
           value = try FraudCore.evaluate(
-            step.operation, arguments, types: types, result: step.result, zones: program.zones)
+            step.operation, arguments, types: step.types, result: step.result, zones: program.plan.zones)
         }
         if value != .null { valid[row >> 6] |= bit }
         switch value {

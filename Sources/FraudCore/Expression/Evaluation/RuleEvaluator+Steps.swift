@@ -1,15 +1,25 @@
 extension RuleEvaluator {
-  mutating func run(_ step: Step, _ batch: borrowing EventBatch, _ lists: [ListValues]) {
+  mutating func run(_ step: Step, _ plan: Plan, _ batch: borrowing EventBatch, _ lists: [ListValues]) {
     let words = (batch.rowCount + 63) >> 6
     switch step {
     case .combine(let operands, let valid, let error):
-      combine(operands, valid, error, words, batch)
-    case .compareIntegers(let comparison, let a, let b, let valid, _, let truth):
-      store(compareNumbers(comparison, a, b, doubles: false, batch), valid: valid, into: truth, batch)
-    case .compareDoubles(let comparison, let a, let b, let valid, _, let truth):
-      store(compareNumbers(comparison, a, b, doubles: true, batch), valid: valid, into: truth, batch)
+      combine(plan, operands, valid, error, words, batch)
+    case .compareIntegers(let comparison, let a, let b, let valid, let within, let truth):
+      store(compareNumbers(comparison, a, b, doubles: false, rows(valid, within, batch), batch), truth, words)
+    case .compareDoubles(let comparison, let a, let b, let valid, let within, let truth):
+      store(compareNumbers(comparison, a, b, doubles: true, rows(valid, within, batch), batch), truth, words)
+    case .integersBetween(let source, let low, let high, let valid, let within, let truth):
+      let rows = rows(valid, within, batch)
+      let found = withWords(source, batch) {
+        FraudCore.integersBetween($0, from: $1, low, high, rows, batch.rowCount)
+      }
+      store(found, truth, words)
+    case .doublesBetween(let source, let low, let high, let valid, let within, let truth):
+      let rows = rows(valid, within, batch)
+      let found = withWords(source, batch) { FraudCore.doublesBetween($0, from: $1, low, high, rows, batch.rowCount) }
+      store(found, truth, words)
     case .compareTexts(let comparison, let a, let b, let valid, let within, let truth):
-      store(compareTexts(comparison, a, b, rows(valid, within, batch), batch), valid: .all, into: truth, batch)
+      store(compareTexts(comparison, a, b, rows(valid, within, batch), batch), truth, words)
     case .compareBits(let comparison, let a, let b, let valid, let truth):
       for word in 0..<words {
         let x = bitWord(a, word, batch)
@@ -27,22 +37,29 @@ extension RuleEvaluator {
       }
     case .integersIn(let source, let set, let valid, let within, let truth):
       let rows = rows(valid, within, batch)
-      let found = withWords(source, batch) { FraudCore.integersIn(set, $0, from: $1, rows, batch.rowCount) }
-      store(found, valid: .all, into: truth, batch)
+      let found = withWords(source, batch) {
+        FraudCore.integersIn(plan.integerSets[set], $0, from: $1, rows, batch.rowCount)
+      }
+      store(found, truth, words)
     case .textsIn(let source, let set, let valid, let within, let truth):
       let rows = rows(valid, within, batch)
-      let found = withTexts(source, batch) { FraudCore.textsIn(set, $0, from: $1, $2, rows, batch.rowCount) }
-      store(found, valid: .all, into: truth, batch)
-    case .inList(let operand, let list, let within, let truth):
+      let found = withTexts(source, batch) {
+        FraudCore.textsIn(plan.textSets[set], $0, from: $1, $2, rows, batch.rowCount)
+      }
+      store(found, truth, words)
+    case .inList(let index, let list, let within, let truth):
+      let operand = plan.listOperands[index]
       let rows = rows(operand.valid, within, batch)
       let found = testRows(in: rows, batch.rowCount) { contains(lists[list], operand, row: $0, batch) }
-      store(found, valid: .all, into: truth, batch)
+      store(found, truth, words)
     case .like(let source, let search, let valid, let within, let truth):
       let rows = rows(valid, within, batch)
-      let found = withTexts(source, batch) { searchTexts(search, $0, from: $1, $2, rows, batch.rowCount) }
-      store(found, valid: .all, into: truth, batch)
+      let found = withTexts(source, batch) {
+        searchTexts(plan.searches[search], $0, from: $1, $2, rows, batch.rowCount)
+      }
+      store(found, truth, words)
     case .matches(let source, let expression, let valid, let within, let truth):
-      store(match(source, expression, rows(valid, within, batch), batch), valid: .all, into: truth, batch)
+      store(match(source, expression, rows(valid, within, batch), batch), truth, words)
     case .not(let source, let valid, let truth):
       for word in 0..<words {
         setBitWord(truth, word, ~bitWord(source, word, batch) & bitWord(valid, word, batch))
@@ -53,16 +70,18 @@ extension RuleEvaluator {
       }
     case .subtract(let a, let b, let truth):
       for word in 0..<words { setBitWord(truth, word, bitWord(a, word, batch) & ~bitWord(b, word, batch)) }
-    case .nullSafeEqual(let equal, let a, let b, let truth):
+    case .nullSafeEqual(let equal, let operands, let truth):
+      let a = plan.logic[operands.start]
+      let b = plan.logic[operands.start + 1]
       for word in 0..<words {
         let left = bitWord(a.valid, word, batch) | bitWord(a.error, word, batch)
         let right = bitWord(b.valid, word, batch) | bitWord(b.error, word, batch)
         setBitWord(truth, word, bitWord(equal, word, batch) | ~(left | right))
       }
     case .and(let operands, let truth, let valid, let error):
-      conjunction(operands, truth, valid, error, words, batch)
+      conjunction(plan, operands, truth, valid, error, words, batch)
     case .or(let operands, let truth, let valid, let error):
-      disjunction(operands, truth, valid, error, words, batch)
+      disjunction(plan, operands, truth, valid, error, words, batch)
     case .narrow(let within, let operand, let keep, let into):
       for word in 0..<words {
         let valid = bitWord(operand.valid, word, batch)
@@ -83,26 +102,49 @@ extension RuleEvaluator {
     case .doubleArithmetic(let operation, let a, let b, let into):
       calculateDoubles(operation, a, b, into, batch)
     case .zeroDivisor(let source, let valid, let error, let validInto, let errorInto):
-      let zeros = withWords(source, batch) { zeroRows($0, from: $1, batch.rowCount) }
+      let rows = rows(valid, .all, batch)
+      let zeros = withWords(source, batch) { compareDoubles(.equal, $0, from: $1, 0, rows, batch.rowCount) }
       raise(zeros, valid, error, validInto, errorInto, words, batch)
     case .integersToDoubles(let source, let into):
       var result = takeRegister(into)
       withWords(source, batch) { convertInto(&result, $0, $1, batch.rowCount) }
       registers[into] = result
-    case .select(let selection): select(selection, words, batch)
-    case .scalar(let step): scalar(step, words, batch)
+    case .select(let index): select(plan.selections[index], words, batch)
+    case .scalar(let index): scalar(plan.scalars[index], words, batch)
+    case .index(let index):
+      let rows = rows(plan.indexes[index].valid, .all, batch)
+      evaluate(plan.indexes[index], rows, batch)
+    case .skip: break
     }
+  }
+
+  /// Writes rows as a bitmap.
+  @inline(__always)
+  private mutating func store(_ rows: borrowing RowBits, _ bitmap: Int, _ words: Int) {
+    for word in 0..<words { bits[bitmap * Self.bitmapWords + word] = rows[word] }
+  }
+
+  /// Runs an index, with the bitmaps lent to it.
+  private mutating func evaluate(_ index: PredicateIndex, _ rows: RowBits, _ batch: borrowing EventBatch) {
+    var lent: [UInt64] = []
+    swap(&lent, &bits)
+    var span = lent.mutableSpan
+    index.evaluate(
+      batch.words.span, from: index.column * batch.stride, batch.bytes.span, rows, batch.rowCount, into: &span)
+    swap(&lent, &bits)
   }
 
   // MARK: Logic
 
   private mutating func combine(
-    _ operands: [Operand], _ validInto: Int, _ errorInto: Int?, _ words: Int, _ batch: borrowing EventBatch
+    _ plan: Plan, _ operands: TableRange, _ validInto: Int, _ errorInto: Int?, _ words: Int,
+    _ batch: borrowing EventBatch
   ) {
     for word in 0..<words {
       var valid = UInt64.max
       var error: UInt64 = 0
-      for operand in operands {
+      for index in operands.indices {
+        let operand = plan.logic[index]
         // An operand behind a NULL or an error is not looked at.
         error |= valid & bitWord(operand.error, word, batch)
         valid &= bitWord(operand.valid, word, batch)
@@ -113,13 +155,13 @@ extension RuleEvaluator {
   }
 
   private mutating func conjunction(
-    _ operands: [Operand], _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?, _ words: Int,
+    _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?, _ words: Int,
     _ batch: borrowing EventBatch
   ) {
     for word in 0..<words {
       var truth = UInt64.max
       guard let validInto else {
-        for index in operands.indices { truth &= bitWord(operands[index].truth, word, batch) }
+        for index in operands.indices { truth &= bitWord(plan.logic[index].truth, word, batch) }
         setBitWord(truthInto, word, truth)
         continue
       }
@@ -127,10 +169,10 @@ extension RuleEvaluator {
       var no: UInt64 = 0
       var error: UInt64 = 0
       for index in operands.indices {
-        let isTrue = bitWord(operands[index].truth, word, batch)
+        let isTrue = bitWord(plan.logic[index].truth, word, batch)
         let open = ~(no | error)
-        error |= open & bitWord(operands[index].error, word, batch)
-        no |= open & bitWord(operands[index].valid, word, batch) & ~isTrue
+        error |= open & bitWord(plan.logic[index].error, word, batch)
+        no |= open & bitWord(plan.logic[index].valid, word, batch) & ~isTrue
         truth &= isTrue
       }
       setBitWord(truthInto, word, truth)
@@ -140,24 +182,24 @@ extension RuleEvaluator {
   }
 
   private mutating func disjunction(
-    _ operands: [Operand], _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?, _ words: Int,
+    _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?, _ words: Int,
     _ batch: borrowing EventBatch
   ) {
     for word in 0..<words {
       var truth: UInt64 = 0
       guard let validInto else {
-        for index in operands.indices { truth |= bitWord(operands[index].truth, word, batch) }
+        for index in operands.indices { truth |= bitWord(plan.logic[index].truth, word, batch) }
         setBitWord(truthInto, word, truth)
         continue
       }
       var no = UInt64.max
       var error: UInt64 = 0
       for index in operands.indices {
-        let isTrue = bitWord(operands[index].truth, word, batch)
+        let isTrue = bitWord(plan.logic[index].truth, word, batch)
         let open = ~(truth | error)
-        error |= open & bitWord(operands[index].error, word, batch)
+        error |= open & bitWord(plan.logic[index].error, word, batch)
         truth |= open & isTrue
-        no &= bitWord(operands[index].valid, word, batch) & ~isTrue
+        no &= bitWord(plan.logic[index].valid, word, batch) & ~isTrue
       }
       setBitWord(truthInto, word, truth)
       setBitWord(validInto, word, truth | no)
@@ -180,7 +222,8 @@ extension RuleEvaluator {
   // MARK: Numbers
 
   private func compareNumbers(
-    _ comparison: Comparison, _ a: WordSource, _ b: WordSource, doubles: Bool, _ batch: borrowing EventBatch
+    _ comparison: Comparison, _ a: WordSource, _ b: WordSource, doubles: Bool, _ rows: RowBits,
+    _ batch: borrowing EventBatch
   ) -> RowBits {
     let count = batch.rowCount
     switch (a, b) {
@@ -189,20 +232,20 @@ extension RuleEvaluator {
         doubles
         ? compare(Double(bitPattern: x), Double(bitPattern: y))
         : compare(.integer(Int64(bitPattern: x)), .integer(Int64(bitPattern: y)))
-      return RowBits(repeating: comparison.holds(order) ? .max : 0)
+      return comparison.holds(order) ? rows : RowBits(repeating: 0)
     case (_, .constant(let word)):
       return withWords(a, batch) {
         doubles
-          ? compareDoubles(comparison, $0, from: $1, Double(bitPattern: word), count)
-          : compareIntegers(comparison, $0, from: $1, Int64(bitPattern: word), count)
+          ? compareDoubles(comparison, $0, from: $1, Double(bitPattern: word), rows, count)
+          : compareIntegers(comparison, $0, from: $1, Int64(bitPattern: word), rows, count)
       }
-    case (.constant, _): return compareNumbers(comparison.mirrored, b, a, doubles: doubles, batch)
+    case (.constant, _): return compareNumbers(comparison.mirrored, b, a, doubles: doubles, rows, batch)
     default:
       return withWords(a, batch) { x, xStart in
         withWords(b, batch) { y, yStart in
           doubles
-            ? compareDoubles(comparison, x, from: xStart, y, from: yStart, count)
-            : compareIntegers(comparison, x, from: xStart, y, from: yStart, count)
+            ? compareDoubles(comparison, x, from: xStart, y, from: yStart, rows, count)
+            : compareIntegers(comparison, x, from: xStart, y, from: yStart, rows, count)
         }
       }
     }
@@ -242,7 +285,7 @@ extension RuleEvaluator {
       withWords(b, batch) { y, yStart in
         var span = result.mutableSpan
         return FraudCore.calculateIntegers(
-          operation, x, from: xStart, y, from: yStart, batch.rowCount, range: range, into: &span)
+          operation, x, from: xStart, y, from: yStart, batch.rowCount, batchRows, range: range, into: &span)
       }
     }
     registers[into] = result

@@ -16,20 +16,23 @@ public struct RuleEvaluator: Sendable {
   /// Text constants, then texts made for the batch, then padding.
   var arena: [UInt8]
   var arenaCount: Int
+  /// The rows of the batch.
+  var batchRows = RowBits(repeating: 0)
 
   /// Allocates what the program needs: about 8 KiB for each intermediate column of numbers or texts and 128 bytes for each
   /// of truth values.
   public init(_ program: RuleProgram) {
     self.program = program
-    bits = [UInt64](repeating: 0, count: program.bitmapCount * Self.bitmapWords)
-    registers = (0..<program.registerCount).map {
-      [UInt64](repeating: program.constantRegisters[$0] ?? 0, count: Limits.batchRows)
+    let plan = program.plan
+    bits = [UInt64](repeating: 0, count: plan.bitmapCount * Self.bitmapWords)
+    registers = (0..<plan.registerCount).map {
+      [UInt64](repeating: plan.constantRegisters[$0] ?? 0, count: Limits.batchRows)
     }
-    decimals = (0..<program.decimalCount).map { _ in [Int128](repeating: 0, count: Limits.batchRows) }
-    reasons = (0..<program.reasonCount).map { _ in [UInt8](repeating: 0, count: Limits.batchRows) }
-    matchers = program.expressions.map { RegexMatcher($0) }
-    arena = program.constants + [UInt8](repeating: 0, count: EventBatch.padding)
-    arenaCount = program.constants.count
+    decimals = (0..<plan.decimalCount).map { _ in [Int128](repeating: 0, count: Limits.batchRows) }
+    reasons = (0..<plan.reasonCount).map { _ in [UInt8](repeating: 0, count: Limits.batchRows) }
+    matchers = plan.expressions.map { RegexMatcher($0) }
+    arena = plan.constants + [UInt8](repeating: 0, count: EventBatch.padding)
+    arenaCount = plan.constants.count
   }
 
   /// Evaluates rules on all rows of a batch.
@@ -43,20 +46,27 @@ public struct RuleEvaluator: Sendable {
     _ batch: borrowing EventBatch, lists: [ListValues] = [], into outcomes: inout RuleOutcomes
   ) {
     let words = (batch.rowCount + 63) >> 6
+    let plan = program.plan
     precondition(
-      outcomes.ruleCount == program.count && outcomes.stride >= words,
-      "outcomes of \(outcomes.ruleCount) rules for \(program.count) rules")
+      outcomes.ruleCount == plan.results.count && outcomes.stride >= words,
+      "outcomes of \(outcomes.ruleCount) rules for \(plan.results.count) rules")
     run(batch, lists: lists)
-    let rows = allRows(batch.rowCount)
-    for rule in 0..<program.count {
-      let result = program.results[rule]
+    for rule in plan.results.indices {
+      let result = LogicOperand(plan.results[rule])
       let start = rule * outcomes.stride
+      if case .bitmap(let truth) = result.truth, result.valid == .all {
+        for word in 0..<words {
+          outcomes.triggered[start + word] = bits[truth * Self.bitmapWords + word] & batchRows[word]
+          outcomes.error[start + word] = 0
+          outcomes.null[start + word] = 0
+        }
+        continue
+      }
       for word in 0..<words {
-        let truth = bitWord(result.truth, word, batch) & rows[word]
-        let error = bitWord(result.error, word, batch) & rows[word]
-        outcomes.triggered[start + word] = truth
+        let error = bitWord(result.error, word, batch) & batchRows[word]
+        outcomes.triggered[start + word] = bitWord(result.truth, word, batch) & batchRows[word]
         outcomes.error[start + word] = error
-        outcomes.null[start + word] = ~bitWord(result.valid, word, batch) & ~error & rows[word]
+        outcomes.null[start + word] = ~bitWord(result.valid, word, batch) & ~error & batchRows[word]
       }
     }
   }
@@ -64,8 +74,25 @@ public struct RuleEvaluator: Sendable {
   /// Runs all steps, after which the outcome of every expression stands ready.
   mutating func run(_ batch: borrowing EventBatch, lists: [ListValues]) {
     precondition(batch.rowCount <= Limits.batchRows, "\(batch.rowCount) rows")
-    arenaCount = program.constants.count
-    for index in program.steps.indices { run(program.steps[index], batch, lists) }
+    let plan = program.plan
+    batchRows = allRows(batch.rowCount)
+    arenaCount = plan.constants.count
+    var index = 0
+    while index < plan.steps.count {
+      let step = plan.steps[index]
+      index += 1
+      if case .skip(let bitmap, let target) = step {
+        if isEmpty(bitmap, batch.rowCount) { index = target }
+      } else {
+        run(step, plan, batch, lists)
+      }
+    }
+  }
+
+  private func isEmpty(_ bitmap: Int, _ count: Int) -> Bool {
+    var any: UInt64 = 0
+    for word in 0..<((count + 63) >> 6) { any |= bits[bitmap * Self.bitmapWords + word] & batchRows[word] }
+    return any == 0
   }
 
   // MARK: Reading bits
@@ -83,7 +110,8 @@ public struct RuleEvaluator: Sendable {
 
   /// The rows of a batch that are in both sources.
   func rows(_ a: BitSource, _ b: BitSource, _ batch: borrowing EventBatch) -> RowBits {
-    var rows = allRows(batch.rowCount)
+    var rows = batchRows
+    if a == .all && b == .all { return rows }
     for word in 0..<((batch.rowCount + 63) >> 6) {
       rows[word] &= bitWord(a, word, batch) & bitWord(b, word, batch)
     }

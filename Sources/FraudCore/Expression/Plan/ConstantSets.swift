@@ -82,7 +82,7 @@ struct TextSet: Sendable {
   }
 
   @inline(__always)
-  private static func hash(_ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ prefix: UInt64) -> Int {
+  static func hash(_ bytes: Span<UInt8>, _ offset: Int, _ count: Int, _ prefix: UInt64) -> Int {
     var mixed = (prefix ^ UInt64(truncatingIfNeeded: count)) &* 0x9E37_79B9_7F4A_7C15
     if count > 8 {
       // The last eight bytes tell apart what begins alike.

@@ -26,13 +26,13 @@ enum NodeFacts {
     case .comparison(let comparison):
       if comparison == .nullSafeEqual { node.nullable = false }
       switch nodes[children[0]].type.representation {
-      case .text: own = 2
+      case .text: own = 4
       case .decimals: own = 20
       default: own = 1
       }
     case .isNull, .isNotNull, .isTrue, .isFalse: node.nullable = false
-    case .inList: own = 3
-    case .inValues: own = nodes[children[0]].type == .string ? 3 : 2
+    case .inList: own = 6
+    case .inValues: own = nodes[children[0]].type == .string ? 6 : 3
     case .like, .ilike:
       let isConstant = constantText(children[1], nodes) != nil
       if !isConstant || like(node, nodes) == nil { node.raises = true }
@@ -64,9 +64,7 @@ enum NodeFacts {
       node.nullable = children.allSatisfy { nodes[$0].nullable }
       own = 3
     }
-    // A child that others need, too, is paid for once.
-    let below = children.reduce(0) { $0 + (nodes[$1].parents == 0 ? nodes[$1].cost : 0) }
-    node.cost = min(1_000_000, own + below)
+    node.ownCost = own
   }
 
   static func constantText(_ index: Int, _ nodes: [ProgramBuilder.Node]) -> [UInt8]? {

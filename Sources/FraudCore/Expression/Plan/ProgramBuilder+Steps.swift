@@ -2,6 +2,7 @@ extension ProgramBuilder {
   /// Emits a strict node, all of whose children are computed, and gives its outcome.
   mutating func emitStep(_ index: Int, within: BitSource) -> Operand {
     let node = nodes[index]
+    if let range = node.range { return between(range, node, within: within) }
     switch node.operation {
     case .literal(let value): return literal(value, node.type)
     case .column(let column): return self.column(column, node.type)
@@ -16,7 +17,7 @@ extension ProgramBuilder {
     case .inList(let list):
       let operand = operand(node.children[0])
       let truth = newBitmap()
-      append(.inList(operand, list: list, guard: within, truth: truth))
+      append(.inList(operand: add(operand), list: list, guard: within, truth: truth))
       return Operand(type: .boolean, value: .bits(.bitmap(truth)), valid: operand.valid, error: operand.error)
     case .like, .rlike:
       if let operand = search(node, within: within) { return operand }
@@ -74,7 +75,7 @@ extension ProgramBuilder {
     }
     let valid = newBitmap()
     let error = partial.contains { $0.error != .none } ? newBitmap() : nil
-    append(.combine(partial, valid: valid, error: error))
+    append(.combine(table(partial), valid: valid, error: error))
     return (.bitmap(valid), error.map { .bitmap($0) } ?? .none)
   }
 
@@ -132,7 +133,7 @@ extension ProgramBuilder {
         (valid, error) = unlessRaised([left, right])
       }
       let truth = newBitmap()
-      append(.nullSafeEqual(equal: equal, left, right, truth: truth))
+      append(.nullSafeEqual(equal: equal, table([left, right]), truth: truth))
       return Operand(type: .boolean, value: .bits(.bitmap(truth)), valid: valid, error: error)
     }
     guard left.type.representation != .decimals, left.type.representation != .nothing else {
@@ -150,7 +151,7 @@ extension ProgramBuilder {
     if raising.isEmpty { return (.all, .none) }
     let fine = raising.map { didNotRaise($0) }
     let valid = newBitmap()
-    append(.and(fine, truth: valid, valid: nil, error: nil))
+    append(.and(table(fine), truth: valid, valid: nil, error: nil))
     let error = newBitmap()
     append(.not(.bitmap(valid), valid: .all, truth: error))
     return (.bitmap(valid), .bitmap(error))
@@ -186,6 +187,19 @@ extension ProgramBuilder {
     }
   }
 
+  private mutating func between(_ range: NumberRange, _ node: Node, within: BitSource) -> Operand {
+    let tested = operand(node.children[0])
+    guard case .words(let source) = tested.value.asColumn(&self) else { preconditionFailure("a range is of numbers") }
+    let truth = newBitmap()
+    switch range {
+    case .integers(let low, let high):
+      append(.integersBetween(source, low, high, valid: tested.valid, guard: within, truth: truth))
+    case .doubles(let low, let high):
+      append(.doublesBetween(source, low, high, valid: tested.valid, guard: within, truth: truth))
+    }
+    return boolean(truth, (tested.valid, tested.error))
+  }
+
   private mutating func constantSet(_ node: Node, within: BitSource) -> Operand {
     let tested = operand(node.children[0])
     let values = node.children.dropFirst().map { child -> Value in
@@ -195,10 +209,11 @@ extension ProgramBuilder {
     let truth = newBitmap()
     switch tested.value.asColumn(&self) {
     case .text(let source):
-      append(.textsIn(source, TextSet(values.map(\.text)), valid: tested.valid, guard: within, truth: truth))
+      let set = add(TextSet(values.map(\.text)))
+      append(.textsIn(source, set: set, valid: tested.valid, guard: within, truth: truth))
     case .words(let source):
-      append(
-        .integersIn(source, IntegerSet(values.map(\.integer)), valid: tested.valid, guard: within, truth: truth))
+      let set = add(IntegerSet(values.map(\.integer)))
+      append(.integersIn(source, set: set, valid: tested.valid, guard: within, truth: truth))
     default: preconditionFailure("\(tested.type) has no sets")
     }
     return boolean(truth, (tested.valid, tested.error))
@@ -227,7 +242,7 @@ extension ProgramBuilder {
     }
     let truth = newBitmap()
     if let kind {
-      append(.like(source, kind, valid: tested.valid, guard: within, truth: truth))
+      append(.like(source, search: add(kind), valid: tested.valid, guard: within, truth: truth))
     } else if let expression {
       append(.matches(source, expression: expression, valid: tested.valid, guard: within, truth: truth))
     } else {
@@ -328,12 +343,12 @@ extension ProgramBuilder {
     let error = node.raises ? newBitmap() : nil
     let reasons = node.raises ? newReasons() : nil
     if let reasons { note(.perRow(reasons), of: index) }
-    append(
-      .scalar(
-        ScalarStep(
-          operation: node.operation, operands: operands, result: node.type, seesNulls: seesNulls, valid: inputs.valid,
-          error: inputs.error, guardSource: within, into: into, validInto: valid, errorInto: error, reasons: reasons,
-          expression: expression)))
+    let step = add(
+      ScalarStep(
+        operation: node.operation, operands: operands, types: operands.map(\.type), result: node.type,
+        valid: inputs.valid, error: inputs.error, guardSource: within, into: into, validInto: valid, errorInto: error,
+        reasons: reasons, expression: expression))
+    append(.scalar(step))
     return Operand(
       type: node.type, value: value, valid: .bitmap(valid), error: error.map { .bitmap($0) } ?? .none)
   }
@@ -370,8 +385,8 @@ extension ProgramBuilder {
       let error = operands.contains { $0.error != .none } ? newBitmap() : nil
       append(
         node.operation == .and
-          ? .and(operands, truth: truth, valid: valid, error: error)
-          : .or(operands, truth: truth, valid: valid, error: error))
+          ? .and(table(operands), truth: truth, valid: valid, error: error)
+          : .or(table(operands), truth: truth, valid: valid, error: error))
       return Operand(
         type: .boolean, value: .bits(.bitmap(truth)), valid: valid.map { .bitmap($0) } ?? .all,
         error: error.map { .bitmap($0) } ?? .none)
@@ -390,10 +405,10 @@ extension ProgramBuilder {
       let (into, value) = place(node.type)
       let valid = newBitmap()
       let error = operands.contains { $0.error != .none } ? newBitmap() : nil
-      append(
-        .select(
-          Selection(
-            branches: branches, within: within, result: node.type, into: into, validInto: valid, errorInto: error)))
+      let selection = add(
+        Selection(
+          branches: branches, within: within, result: node.type, into: into, validInto: valid, errorInto: error))
+      append(.select(selection))
       return Operand(
         type: node.type, value: value, valid: .bitmap(valid), error: error.map { .bitmap($0) } ?? .none)
     }

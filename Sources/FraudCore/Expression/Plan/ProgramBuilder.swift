@@ -12,19 +12,31 @@ struct ProgramBuilder {
     var operation: Operation
     var children: [Int]
     var type: DataType
+    /// Set where the node stands for two comparisons of its one child that an AND joins; then it is no operation.
+    var range: NumberRange?
     var parents = 0
     var nullable = false
     var raises = false
-    /// Roughly nanoseconds a row, for the node and what only it needs.
+    /// Roughly nanoseconds a row, for the node itself and with what only it needs.
+    var ownCost = 0
     var cost = 0
   }
 
-  /// A node of at least this cost is worth a guard.
-  private static let guardCost = 4
+  /// The numbers from one to another, both included.
+  enum NumberRange: Sendable, Hashable {
+    case integers(Int64, Int64)
+    case doubles(Double, Double)
+  }
+
+  private struct RangeKey: Hashable {
+    var child: Int
+    var range: NumberRange
+  }
 
   let layout: ColumnLayout
   private(set) var nodes: [Node] = []
   private var known: [CheckedNode: Int] = [:]
+  private var knownRanges: [RangeKey: Int] = [:]
   private var roots: [Int] = []
 
   // What the program is made of.
@@ -35,6 +47,14 @@ struct ProgramBuilder {
   private(set) var constantRegisters: [UInt64: Int] = [:]
   private(set) var decimalCount = 0
   private(set) var reasonCount = 0
+  private(set) var logic: [LogicOperand] = []
+  private(set) var listOperands: [Operand] = []
+  private(set) var integerSets: [IntegerSet] = []
+  private(set) var textSets: [TextSet] = []
+  private(set) var searches: [TextSearch] = []
+  private(set) var selections: [Selection] = []
+  private(set) var scalars: [ScalarStep] = []
+  private(set) var indexes: [PredicateIndex] = []
   private(set) var expressions: [RegularExpression] = []
   private var expressionIndices: [[UInt8]: Int] = [:]
   private(set) var arena: [UInt8] = []
@@ -60,14 +80,13 @@ struct ProgramBuilder {
     indices.reserveCapacity(expression.nodes.count)
     for node in expression.nodes {
       let children = node.children.map { indices[$0] }
-      if node.operation == .inValues {
-        indices.append(inValues(children))
-      } else {
-        indices.append(add(node.operation, children, node.type))
+      switch node.operation {
+      case .inValues: indices.append(inValues(children))
+      case .and: indices.append(conjunction(children))
+      default: indices.append(add(node.operation, children, node.type))
       }
     }
     let root = indices[expression.root]
-    nodes[root].parents += 1
     roots.append(root)
     return root
   }
@@ -78,10 +97,74 @@ struct ProgramBuilder {
     let index = nodes.count
     var node = Node(operation: operation, children: children, type: type)
     NodeFacts.settle(&node, nodes: nodes, layout: layout)
-    for child in children { nodes[child].parents += 1 }
     nodes.append(node)
     known[key] = index
     return index
+  }
+
+  /// An AND in which neighbours `x >= a`, `x <= b` are one range of x.
+  private mutating func conjunction(_ children: [Int]) -> Int {
+    var terms: [Int] = []
+    for child in children {
+      if let last = terms.last, let joined = joined(last, child) {
+        terms[terms.count - 1] = joined
+      } else {
+        terms.append(child)
+      }
+    }
+    return terms.count == 1 ? terms[0] : add(.and, terms, .boolean)
+  }
+
+  private mutating func joined(_ first: Int, _ second: Int) -> Int? {
+    guard let a = bound(first), let b = bound(second), a.child == b.child, !nodes[a.child].raises,
+      a.isLower != b.isLower
+    else { return nil }
+    let low = a.isLower ? a : b
+    let high = a.isLower ? b : a
+    let range: NumberRange
+    switch (low.constant, high.constant) {
+    case (.integer(let x), .integer(let y)):
+      let (from, overflow) = x.addingReportingOverflow(low.isStrict ? 1 : 0)
+      let (to, underflow) = y.subtractingReportingOverflow(high.isStrict ? 1 : 0)
+      guard !overflow, !underflow else { return nil }
+      range = .integers(from, to)
+    case (.double(let x), .double(let y)):
+      guard x.isFinite, y.isFinite else { return nil }
+      range = .doubles(low.isStrict ? x.nextUp : x, high.isStrict ? y.nextDown : y)
+    default: return nil
+    }
+    let key = RangeKey(child: a.child, range: range)
+    if let index = knownRanges[key] { return index }
+    var node = Node(operation: .and, children: [a.child], type: .boolean, range: range)
+    node.nullable = nodes[a.child].nullable
+    node.ownCost = 1
+    nodes.append(node)
+    knownRanges[key] = nodes.count - 1
+    return nodes.count - 1
+  }
+
+  /// A comparison of a number with a constant as a bound.
+  private func bound(_ index: Int) -> (child: Int, constant: Value, isLower: Bool, isStrict: Bool)? {
+    guard case .comparison(let comparison) = nodes[index].operation, nodes[index].range == nil else { return nil }
+    let children = nodes[index].children
+    let kinds: [DataType.Representation] = [.integers, .doubles]
+    guard kinds.contains(nodes[children[0]].type.representation) else { return nil }
+    func bound(_ comparison: Comparison, _ child: Int, _ constant: Value) -> (Int, Value, Bool, Bool)? {
+      switch comparison {
+      case .greater: (child, constant, true, true)
+      case .greaterOrEqual: (child, constant, true, false)
+      case .less: (child, constant, false, true)
+      case .lessOrEqual: (child, constant, false, false)
+      default: nil
+      }
+    }
+    if case .literal(let constant) = nodes[children[1]].operation, constant != .null {
+      return bound(comparison, children[0], constant)
+    }
+    if case .literal(let constant) = nodes[children[0]].operation, constant != .null {
+      return bound(comparison.mirrored, children[1], constant)
+    }
+    return nil
   }
 
   /// `x IN (…)` is an OR of equalities from left to right; neighbouring constants are one set.
@@ -131,12 +214,30 @@ struct ProgramBuilder {
     /// Positions of children that are computed but not narrowed by.
     var pending: [Int] = []
     var outer: BitSource
+    /// Steps that go on at the operation's own where no row is left open.
+    var skips: [Int] = []
   }
 
-  /// Emits what the roots need.
+  /// Emits what the roots need: predicates that an index answers, then what several need, then each root.
   mutating func emit() {
     operands = [Operand?](repeating: nil, count: nodes.count)
+    settleCosts()
+    emitIndexes()
+    // Children stand before their parents, so everything shared is emitted once and for all rows, whoever skips later.
+    for index in nodes.indices where nodes[index].parents > 1 { emit(index) }
     for root in roots { emit(root) }
+  }
+
+  private mutating func settleCosts() {
+    for root in roots { nodes[root].parents += 1 }
+    for index in nodes.indices.reversed() where nodes[index].parents > 0 {
+      for child in nodes[index].children { nodes[child].parents += 1 }
+    }
+    for index in nodes.indices {
+      // A child that others need, too, is paid for once.
+      let below = nodes[index].children.reduce(0) { $0 + (nodes[$1].parents == 1 ? nodes[$1].cost : 0) }
+      nodes[index].cost = min(1_000_000, nodes[index].ownCost + below)
+    }
   }
 
   private mutating func emit(_ root: Int) {
@@ -148,6 +249,9 @@ struct ProgramBuilder {
         // What several need is computed for all rows.
         let within = nodes[index].parents > 1 ? .all : outer
         switch nodes[index].operation {
+        case .and where nodes[index].range != nil:
+          tasks.append(.finish(index, guard: within))
+          tasks.append(.visit(nodes[index].children[0], guard: within))
         case .and, .or, .caseWhen, .coalesce:
           tasks.append(.resume(Frame(node: index, order: schedule(index), open: within, outer: within)))
         case .inValues:
@@ -161,13 +265,16 @@ struct ProgramBuilder {
         if operands[index] == nil { operands[index] = emitStep(index, within: within) }
       case .resume(var frame):
         guard frame.next < frame.order.count else {
+          for skip in frame.skips {
+            if case .skip(let bitmap, _) = steps[skip] { steps[skip] = .skip(ifEmpty: bitmap, to: steps.count) }
+          }
           operands[frame.node] = emitLazy(frame.node, within: frame.outer)
           continue
         }
         let position = frame.order[frame.next]
         let child = nodes[frame.node].children[position]
         var within = frame.outer
-        if operands[child] == nil, nodes[child].parents == 1, nodes[child].cost >= Self.guardCost {
+        if operands[child] == nil, nodes[child].cost > 0, !frame.pending.isEmpty {
           within = narrowed(&frame, before: position)
         }
         frame.next += 1
@@ -196,8 +303,13 @@ struct ProgramBuilder {
     return order + cheapFirst(run, children)
   }
 
+  /// What is computed anyway comes first, being shared or answered by an index; then by cost.
   private func cheapFirst(_ run: [Int], _ children: [Int]) -> [Int] {
-    run.sorted { (nodes[children[$0]].cost, $0) < (nodes[children[$1]].cost, $1) }
+    func rank(_ position: Int) -> (Int, Int) {
+      let child = children[position]
+      return (operands[child] != nil ? 0 : nodes[child].cost, position)
+    }
+    return run.sorted { rank($0) < rank($1) }
   }
 
   /// The rows in which a child of a lazy operation can matter, after the children computed before it.
@@ -206,18 +318,23 @@ struct ProgramBuilder {
     func narrow(_ within: BitSource, _ child: Int, _ keep: Keep) -> BitSource {
       guard let operand = operands[child] else { preconditionFailure("child \(child) is computed before it is used") }
       let into = newBitmap()
-      steps.append(.narrow(within: within, operand, keep, into: into))
+      steps.append(.narrow(within: within, LogicOperand(operand), keep, into: into))
       return .bitmap(into)
     }
     switch nodes[frame.node].operation {
-    case .and, .or:
-      let keep: Keep = nodes[frame.node].operation == .and ? .notFalse : .notTrue
+    case .and, .or, .coalesce:
+      let keep: Keep =
+        switch nodes[frame.node].operation {
+        case .and: .notFalse
+        case .or: .notTrue
+        default: .isNull
+        }
       for done in frame.pending { frame.open = narrow(frame.open, children[done], keep) }
       frame.pending = []
-      return frame.open
-    case .coalesce:
-      for done in frame.pending { frame.open = narrow(frame.open, children[done], .isNull) }
-      frame.pending = []
+      if case .bitmap(let bitmap) = frame.open {
+        frame.skips.append(steps.count)
+        steps.append(.skip(ifEmpty: bitmap, to: steps.count + 1))
+      }
       return frame.open
     default:
       // CASE: conditions stand at even positions, but the last position is the value otherwise.
@@ -261,6 +378,50 @@ struct ProgramBuilder {
 
   mutating func append(_ step: Step) {
     steps.append(step)
+  }
+
+  mutating func table(_ operands: [Operand]) -> TableRange {
+    logic += operands.map { LogicOperand($0) }
+    return TableRange(start: logic.count - operands.count, count: operands.count)
+  }
+
+  mutating func add(_ operand: Operand) -> Int {
+    listOperands.append(operand)
+    return listOperands.count - 1
+  }
+
+  mutating func add(_ set: IntegerSet) -> Int {
+    integerSets.append(set)
+    return integerSets.count - 1
+  }
+
+  mutating func add(_ set: TextSet) -> Int {
+    textSets.append(set)
+    return textSets.count - 1
+  }
+
+  mutating func add(_ search: TextSearch) -> Int {
+    searches.append(search)
+    return searches.count - 1
+  }
+
+  mutating func add(_ selection: Selection) -> Int {
+    selections.append(selection)
+    return selections.count - 1
+  }
+
+  mutating func add(_ scalar: ScalarStep) -> Int {
+    scalars.append(scalar)
+    return scalars.count - 1
+  }
+
+  mutating func add(_ index: PredicateIndex) -> Int {
+    indexes.append(index)
+    return indexes.count - 1
+  }
+
+  mutating func place(_ operand: Operand, of node: Int) {
+    operands[node] = operand
   }
 
   mutating func note(_ cause: Cause, of node: Int) {
