@@ -22,7 +22,7 @@ struct ProduceCommand: ParsableCommand {
   @Option(help: "The topic, which must exist.")
   var topic: String
 
-  @Option(help: ArgumentHelp("A file, or - for stdin. May be repeated.", valueName: "file|-"))
+  @Option(help: ArgumentHelp("A file, also packed as .zst, or - for stdin. May be repeated.", valueName: "file|-"))
   var input: [String] = ["-"]
 
   @Option(help: ArgumentHelp("ndjson or csv (default: by the file's name).", valueName: "format"))
@@ -66,7 +66,7 @@ struct ProduceCommand: ParsableCommand {
       Interruption.watch()
       let schema = try (schema ?? pipeline).map { try Schema(readDefinition($0)) }
       // Every input is opened before anything is sent.
-      var inputs = try input.map { try MessageInput(path: $0, format: inputFormat, schema: schema) }
+      let inputs = try input.map { try MessageInput(path: $0, format: inputFormat, schema: schema) }
       let connection = try brokers.connection(data: place.data)
       let admin = try KafkaAdmin(connection)
       let target = try find(admin)
@@ -84,8 +84,8 @@ struct ProduceCommand: ParsableCommand {
       let start = ContinuousClock.now
       var progress = ProduceProgress()
       let failure = result(of: {
-        for index in inputs.indices {
-          try feed.send(&inputs[index], through: producer) { progress.show($0, producer.report.delivered) }
+        for input in inputs {
+          try feed.send(input, through: producer) { progress.show($0, producer.report.delivered) }
         }
         try feed.finish(producer) { progress.show($0, producer.report.delivered) }
       })

@@ -58,7 +58,7 @@ internal import FraudCore
 
   /// Appends up to `count` further bytes.
   ///
-  /// - Parameter isStopped: asked whenever a signal interrupts waiting; where it says so, the stream ends here.
+  /// - Parameter isStopped: asked five times a second while waiting; where it says so, the stream ends here.
   /// - Returns: how many bytes there were; 0 at the end.
   /// - Throws: ``StoreError`` with code `file` where reading fails, `corrupt` where a packed stream is damaged or cut off.
   package mutating func read(
@@ -88,6 +88,12 @@ internal import FraudCore
     _ descriptor: Int32, _ name: String, into bytes: inout [UInt8], upTo count: Int, isStopped: () -> Bool
   ) throws(StoreError) -> Int {
     while true {
+      // A signal is mostly delivered to another thread and does not interrupt a read, so waiting ends now and then.
+      var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      if unsafe poll(&request, 1, 200) <= 0 {
+        if isStopped() { return 0 }
+        continue
+      }
       var got = 0
       var problem: Int32 = 0
       bytes.append(addingCapacity: count) { output in

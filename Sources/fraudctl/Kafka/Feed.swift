@@ -46,7 +46,7 @@ struct Feed {
   /// - Parameter onProgress: called at least every 256 messages and ten times a second.
   /// - Throws: ``Failure`` or ``KafkaError``; what was sent before is on its way.
   mutating func send(
-    _ input: inout MessageInput, through producer: KafkaProducer, onProgress: (Counts) -> Void
+    _ input: MessageInput, through producer: KafkaProducer, onProgress: (Counts) -> Void
   ) throws {
     let start = ContinuousClock.now
     let keyName = key.map { Array($0.utf8) }
@@ -59,7 +59,7 @@ struct Feed {
       if let problem {
         counts.skipped += 1
         if counts.problems.count < Self.problemsMax {
-          counts.problems.append("\(input.path), record \(input.line): \(problem)")
+          counts.problems.append("\(input.name), record \(input.line): \(problem)")
         }
         continue
       }

@@ -1,59 +1,52 @@
-import Foundation
 import FraudCore
+import FraudStore
 
-/// The messages of a file or of stdin, one after the other: lines as they are, or CSV records as JSON objects.
-struct MessageInput {
+/// The messages of a file or of stdin, one after the other: lines as they are, or CSV records as JSON objects. A file whose
+/// name ends in `.zst` is unpacked as it streams.
+final class MessageInput {
   enum Format: String, CaseIterable { case ndjson, csv }
 
   /// Longer messages end the reading with an error: no broker takes them.
   static let messageBytesMax = 32 << 20
   private static let chunkBytes = 1 << 18
 
-  /// What is read, for messages to people.
-  let path: String
   /// The line or record of the last message, from 1; the header of a CSV file is its first.
   private(set) var line = 0
-  /// Bytes read so far.
-  private(set) var bytesRead = 0
 
   private let format: Format
   private let schema: Schema?
-  private let file: FileHandle
+  private var stream: ByteStream
   private var buffer: [UInt8] = []
   private var start = 0
+  private var isAtStart = true
   private var isAtEnd = false
   private var objects: CSVObjects?
   private var record = CSVRecord()
 
   /// Opens a file, or stdin for `-`.
   ///
-  /// - Throws: ``Failure`` (65) where there is no such file.
+  /// - Throws: ``Failure`` (65) where there is no such file, or one of another kind.
   init(path: String, format: Format? = nil, schema: Schema? = nil) throws {
-    self.format = format ?? (path.hasSuffix(".csv") ? .csv : .ndjson)
+    guard let format = format ?? Format(rawValue: InputFormat(path: path).rawValue) else {
+      throw Failure.invalid("\(path): produce reads NDJSON and CSV")
+    }
+    self.format = format
     self.schema = schema
-    if path == "-" {
-      self.path = "stdin"
-      file = .standardInput
-    } else {
-      self.path = path
-      var isDirectory: ObjCBool = false
-      let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-      guard exists, !isDirectory.boolValue else {
-        throw Failure.invalid(isDirectory.boolValue ? "\(path) is a directory" : "there is no file \(path)")
-      }
-      do {
-        file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-      } catch {
-        throw Failure.invalid("cannot read \(path): \(explain(error))")
-      }
+    do {
+      stream = try ByteStream(path: path)
+    } catch {
+      throw Failure.invalid(error.message)
     }
   }
+
+  /// What is read, for messages to people.
+  var name: String { stream.name }
 
   /// Reads the next message.
   ///
   /// - Returns: whether there was one. A record that makes no object gives an empty message and its `problem`.
   /// - Throws: ``Failure`` where the file cannot be read on, or its header is unusable.
-  mutating func next(into message: inout [UInt8], problem: inout String?) throws -> Bool {
+  func next(into message: inout [UInt8], problem: inout String?) throws -> Bool {
     message.removeAll(keepingCapacity: true)
     problem = nil
     switch format {
@@ -62,10 +55,10 @@ struct MessageInput {
     }
   }
 
-  private mutating func nextLine(into message: inout [UInt8]) throws -> Bool {
+  private func nextLine(into message: inout [UInt8]) throws -> Bool {
     var scanned = start
     while true {
-      if let end = firstNewline(from: scanned) {
+      if let end = Self.firstNewline(buffer.span, from: scanned) {
         line += 1
         var content = start..<end
         start = end + 1
@@ -81,7 +74,8 @@ struct MessageInput {
       if try !fill() {
         let content = start..<buffer.count
         start = buffer.count
-        if isBlank(content) { return false }
+        // An interruption may have cut the line off.
+        if isBlank(content) || Interruption.isRequested { return false }
         line += 1
         message.append(contentsOf: buffer[content])
         return true
@@ -90,7 +84,7 @@ struct MessageInput {
     }
   }
 
-  private mutating func nextObject(into message: inout [UInt8], problem: inout String?) throws -> Bool {
+  private func nextObject(into message: inout [UInt8], problem: inout String?) throws -> Bool {
     // Held in a local while the buffer is lent.
     var record = CSVRecord()
     swap(&record, &self.record)
@@ -109,13 +103,12 @@ struct MessageInput {
         problem = problem ?? objects.write(record, to: &message)
         return true
       }
-      if let problem { throw Failure.invalid("\(path): the header is no CSV: \(problem)") }
-      objects = try CSVObjects(header: record, schema: schema, path: path)
+      if let problem { throw Failure.invalid("\(name): the header is no CSV: \(problem)") }
+      objects = try CSVObjects(header: record, schema: schema, path: name)
     }
   }
 
-  private func firstNewline(from position: Int) -> Int? {
-    let bytes = buffer.span
+  private static func firstNewline(_ bytes: Span<UInt8>, from position: Int) -> Int? {
     var position = position
     while position < bytes.count {
       if bytes[position] == UInt8(ascii: "\n") { return position }
@@ -129,40 +122,17 @@ struct MessageInput {
   }
 
   /// Reads more behind what is left; returns whether anything came. `start` is 0 afterwards.
-  private mutating func fill() throws -> Bool {
+  private func fill() throws -> Bool {
     buffer.removeSubrange(..<start)
     start = 0
     guard !isAtEnd else { return false }
     guard buffer.count <= Self.messageBytesMax else {
-      throw Failure.failed("\(path), line \(line + 1): a message is longer than 32 MiB")
+      throw Failure.failed("\(name), line \(line + 1): a message is longer than 32 MiB")
     }
-    let count = try readChunk()
+    let count = try stream.read(into: &buffer, upTo: Self.chunkBytes) { Interruption.isRequested }
     isAtEnd = count == 0
-    let isFirst = bytesRead == 0
-    bytesRead += count
-    if isFirst, buffer.starts(with: [0xEF, 0xBB, 0xBF]) { buffer.removeFirst(3) }
+    if isAtStart, buffer.starts(with: [0xEF, 0xBB, 0xBF]) { buffer.removeFirst(3) }
+    isAtStart = false
     return count > 0
-  }
-
-  /// Appends what the file has next to the buffer and returns its count: 0 at the end, and when the command is
-  /// interrupted while it waits for a pipe.
-  private mutating func readChunk() throws -> Int {
-    let descriptor = file.fileDescriptor
-    while !Interruption.isRequested {
-      var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-      guard unsafe poll(&request, 1, 200) > 0 else { continue }
-      let before = buffer.count
-      buffer.append(contentsOf: repeatElement(0, count: Self.chunkBytes))
-      let count = unsafe buffer.withUnsafeMutableBytes {
-        unsafe read(descriptor, $0.baseAddress.map { unsafe $0 + before }, Self.chunkBytes)
-      }
-      let problem = errno
-      buffer.removeLast(Self.chunkBytes - max(0, count))
-      if count >= 0 { return count }
-      guard problem == EINTR || problem == EAGAIN else {
-        throw Failure.failed("cannot read \(path): \(unsafe String(cString: strerror(problem)))")
-      }
-    }
-    return 0
   }
 }

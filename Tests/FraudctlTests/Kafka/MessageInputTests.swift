@@ -10,7 +10,7 @@ import Testing
     let path = FileManager.default.temporaryDirectory.appending(path: "input-\(UUID().uuidString)").path
     try text.write(toFile: path, atomically: false, encoding: .utf8)
     defer { try? FileManager.default.removeItem(atPath: path) }
-    var input = try MessageInput(path: path, format: format, schema: schema)
+    let input = try MessageInput(path: path, format: format, schema: schema)
     var message: [UInt8] = []
     var problem: String?
     var messages: [String] = []
