@@ -30,6 +30,7 @@ package struct EventDecoder: Sendable {
     }
     batch.messageBytes = batch.byteCount
     batch.positions.removeAll(keepingCapacity: true)
+    batch.holdsJSON = true
     state.lines = LineCursor(end: batch.messageBytes)
     // An order that was learned from messages may hold newlines, which would run from one line into the next.
     if state.order.hasNewline { state.order = KeyOrder() }

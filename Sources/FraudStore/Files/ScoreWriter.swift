@@ -1,0 +1,58 @@
+internal import FraudCore
+
+/// Text that a block's events gave, each a number of whole lines.
+struct ScoreOutput {
+  /// Alerts or decisions.
+  var results: [UInt8] = []
+  /// Rejected events.
+  var rejected: [UInt8] = []
+  /// Errors of rules, and the rule and the end of each line.
+  var errors: [UInt8] = []
+  var errorLines: [(rule: Int, end: Int)] = []
+
+  mutating func removeAll() {
+    results.removeAll(keepingCapacity: true)
+    rejected.removeAll(keepingCapacity: true)
+    errors.removeAll(keepingCapacity: true)
+    errorLines.removeAll(keepingCapacity: true)
+  }
+}
+
+/// The files of a scoring run.
+struct ScoreWriter: ~Copyable {
+  private var results: OutputFile?
+  private var errors: OutputFile?
+  private var rejected: OutputFile?
+  /// Errors written for each rule.
+  private var errorCounts: [Int: Int] = [:]
+
+  /// Whether whoever read the results has gone.
+  private(set) var isClosed = false
+  /// Whether rejected events, or errors of rules, are asked for.
+  let keepsRejected: Bool
+  let keepsErrors: Bool
+
+  init(_ files: ScoreFiles) throws(StoreError) {
+    results = if let path = files.results { try OutputFile(path: path) } else { nil }
+    errors = if let path = files.errors { try OutputFile(path: path) } else { nil }
+    rejected = if let path = files.rejected { try OutputFile(path: path) } else { nil }
+    keepsRejected = files.rejected != nil
+    keepsErrors = files.errors != nil
+  }
+
+  mutating func write(_ output: ScoreOutput) throws(StoreError) {
+    if try results?.write(output.results) == false { isClosed = true }
+    try rejected?.write(output.rejected)
+    guard keepsErrors, !output.errorLines.isEmpty else { return }
+    var kept: [UInt8] = []
+    var start = 0
+    for (rule, end) in output.errorLines {
+      if errorCounts[rule, default: 0] < Limits.ruleErrorsKept {
+        errorCounts[rule, default: 0] += 1
+        kept += output.errors[start..<end]
+      }
+      start = end
+    }
+    try errors?.write(kept)
+  }
+}
