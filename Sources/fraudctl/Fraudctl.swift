@@ -8,6 +8,6 @@ struct Fraudctl: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       BrokerCommand.self, ProduceCommand.self, PipelineCommand.self, AlertsCommand.self, RejectedCommand.self,
-      DatabaseCommand.self,
+      DatabaseCommand.self, ArchiveCommand.self,
     ])
 }

@@ -1,6 +1,6 @@
 /// Instants as text: ISO 8601 in, RFC 3339 out. All are microseconds since 1970-01-01T00:00:00Z.
 package enum TimestampText {
-  static let microsecondsPerDay: Int64 = 86_400_000_000
+  package static let microsecondsPerDay: Int64 = 86_400_000_000
   /// 0000-01-01T00:00:00Z and the last microsecond of 9999, between which a year has four digits.
   static let range: ClosedRange<Int64> = -62_167_219_200_000_000...253_402_300_799_999_999
 
@@ -46,6 +46,13 @@ package enum TimestampText {
     fileprivate(set) var dayOfMonth: UInt64 = 0
     /// Its midnight in microseconds.
     fileprivate(set) var start: Int64 = 0
+  }
+
+  /// Reads a date and time as ISO 8601 writes them, a date alone as its midnight; `nil` where the text is neither.
+  package static func parse(_ text: String) -> Int64? {
+    let bytes = Array(text.utf8)
+    var day = Day()
+    return parse(bytes.span, 0..<bytes.count, day: &day)
   }
 
   /// Reads a date and time as ISO 8601 writes them.
