@@ -1,8 +1,17 @@
 extension FeatureTable {
-  /// A key to be written: its bytes in the order of keys, and its record or 0 where it is gone.
+  /// A key to be written, and its record or 0 where it is gone.
   struct Entry {
-    var key: [UInt8]
+    /// The key itself where it is a word, else its first eight bytes: what nearly every comparison needs.
+    var order: UInt64
+    /// The key's bytes where it is no word.
+    var text: [UInt8]
     var record: Int
+
+    static func precedes(_ a: Entry, _ b: Entry) -> Bool {
+      a.order != b.order ? a.order < b.order : a.text.lexicographicallyPrecedes(b.text)
+    }
+
+    func hasSameKey(as other: Entry) -> Bool { order == other.order && text == other.text }
   }
 
   // MARK: What to write
@@ -19,24 +28,41 @@ extension FeatureTable {
 
   func allRecords(inBucket bucket: Int? = nil) -> [Entry] {
     var entries: [Entry] = []
+    entries.reserveCapacity(bucket == nil ? keys.count : keys.count / 32)
     keys.forEachRecord { record, _ in
-      let key = keyBytes(ofRecord: record)
-      if bucket.map({ $0 == Self.bucket(of: key) }) ?? true { entries.append(Entry(key: key, record: record)) }
+      if let bucket, Self.bucket(of: keyBytes(ofRecord: record)) != bucket { return }
+      entries.append(entry(ofRecord: record))
     }
-    entries.sort { $0.key.lexicographicallyPrecedes($1.key) }
+    entries.sort(by: Entry.precedes)
     return entries
   }
 
   func changedRecords() -> [Entry] {
-    var entries = keys.changedRecords().map { Entry(key: keyBytes(ofRecord: $0), record: $0) }
-    for key in goneKeys where record(ofKey: key) == 0 { entries.append(Entry(key: key, record: 0)) }
-    entries.sort { $0.key.lexicographicallyPrecedes($1.key) }
-    var last: [UInt8]?
+    var entries = keys.changedRecords().map { entry(ofRecord: $0) }
+    for key in goneKeys where record(ofKey: key) == 0 { entries.append(entry(ofKey: key)) }
+    entries.sort(by: Entry.precedes)
+    var last: Entry?
     // A key that went twice is written once.
     return entries.filter { entry in
-      defer { last = entry.key }
-      return entry.key != last
+      defer { last = entry }
+      return last.map { !$0.hasSameKey(as: entry) } ?? true
     }
+  }
+
+  private func entry(ofRecord record: Int) -> Entry {
+    let word = keys.records[record * layout.width]
+    if layout.hasWordKey { return Entry(order: word, text: [], record: record) }
+    return entry(ofText: heap.text(HeapBlock(word: word)), record: record)
+  }
+
+  private func entry(ofKey key: [UInt8]) -> Entry {
+    layout.hasWordKey ? Entry(order: Self.word(ofKey: key), text: [], record: 0) : entry(ofText: key, record: 0)
+  }
+
+  private func entry(ofText text: [UInt8], record: Int) -> Entry {
+    var order: UInt64 = 0
+    for index in 0..<8 { order = order << 8 | (index < text.count ? UInt64(text[index]) : 0) }
+    return Entry(order: order, text: text, record: record)
   }
 
   // MARK: Writing
@@ -47,7 +73,12 @@ extension FeatureTable {
     for operation in layout.operations { writer.write(text: operation.identity.utf8) }
     writer.write(count: entries.count)
     for entry in entries {
-      writer.write(text: entry.key)
+      if layout.hasWordKey {
+        writer.write(count: 8)
+        writer.write(word: entry.order.byteSwapped)
+      } else {
+        writer.write(text: entry.text)
+      }
       writer.write(byte: entry.record == 0 ? 0 : 1)
       guard entry.record != 0 else { continue }
       let base = entry.record * layout.width

@@ -393,7 +393,7 @@ extension FeatureTable {
     return keys.insert(word, hash: Self.hash(word, seed: seed))
   }
 
-  private static func word(ofKey key: [UInt8]) -> UInt64 { key.reduce(0) { $0 << 8 | UInt64($1) } }
+  static func word(ofKey key: [UInt8]) -> UInt64 { key.reduce(0) { $0 << 8 | UInt64($1) } }
 
   /// Takes a key out as a delta says; it was counted when it went.
   mutating func drop(_ record: Int) {
