@@ -85,15 +85,21 @@ extension FeatureTable {
         output, payload: payload, operation: operation, layout: layout, ring: ring, range: range, row: row, at: t,
         batch: &batch)
     case .hourZscore, .hourSurprise:
-      guard range.count >= output.minEvents, !range.isEmpty else { return }
-      let hour = hourOfDay(t)
+      guard range.count >= output.minEvents, !range.isEmpty, isPresent else { return }
+      let hours = range.compactMap { entry in
+        payload < 0
+          ? hourOfDay(ring.time(entry, heap))
+          : self.word(payload, of: entry, ring, layout).map { hourOfDay(Int64(bitPattern: $0)) }
+      }
+      let hour = hourOfDay(
+        payload < 0 ? t : Int64(bitPattern: batch.word(column: operation.inputs[payload].column, row: row)))
       if output.function == .hourSurprise {
         var histogram = HourHistogram()
-        for entry in range { histogram.add(hourOfDay(ring.time(entry, heap))) }
+        for hour in hours { histogram.add(hour) }
         batch.write(histogram.surprise(of: hour).bitPattern, output, row: row)
       } else {
         var moments = Moments()
-        for entry in range { moments.add(Double(hourOfDay(ring.time(entry, heap)))) }
+        for hour in hours { moments.add(Double(hour)) }
         guard let variance = moments.variance, variance > 0 else { return }
         let value = (Double(hour) - moments.mean).magnitude / variance.squareRoot()
         batch.write(value.bitPattern, output, row: row)

@@ -14,6 +14,8 @@ public enum FeatureWindow: Sendable, Hashable {
 ///
 ///     - {name: tx_count_10m, function: count, window: 10m, by: customer_id, include_current: true}
 ///     - {name: amount_ratio, expression: "amount / nullif(amount_mean, 0)"}
+///     - {name: local, local_time: created_at, zone: America/Sao_Paulo}
+///     - {name: country_risk, lookup: {US: 0.02, NG: 0.18}, of: country, default: 0.05}
 public struct FeatureDefinition: Sendable, Hashable {
   /// The column's name.
   public var name: String
@@ -51,8 +53,12 @@ public struct FeatureDefinition: Sendable, Hashable {
   public var halfLife: Int64?
   /// The span in microseconds that `rate` counts for.
   public var per: Int64 = 1_000_000
-  /// The time zone of `hour_zscore` and `hour_surprise`; UTC without one.
+  /// The timestamp that a derived column shows as the wall clock of ``zone`` does.
+  public var localTime: String?
+  /// The time zone of ``localTime``, as in `America/Sao_Paulo`.
   public var zone: String?
+  /// A table that a derived column looks the value of ``of`` up in; what is not there is NULL.
+  public var lookup: [DefinitionValue.Member]?
   /// Where the definition stands, as in `features[2]`, for messages.
   public var path: String
   /// The line it stands on, or 0.
@@ -64,25 +70,20 @@ public struct FeatureDefinition: Sendable, Hashable {
 extension FeatureDefinition {
   private static let aggregateKeys = [
     "function", "of", "by", "window", "delay", "where", "include_current", "min_events", "panes",
-    "max_events_per_key", "scope", "quantile", "alpha", "half_life", "per", "zone",
+    "max_events_per_key", "scope", "quantile", "alpha", "half_life", "per",
   ]
 
   /// Reads one element of `features`. Problems are left with the reader; `nil` where there is not even a name.
   package init?(_ node: DefinitionNode, reader: inout DefinitionReader) {
     guard
-      let members = reader.members(of: node, known: ["name", "expression", "default"] + Self.aggregateKeys),
+      let members = reader.members(
+        of: node, known: ["name", "expression", "default", "local_time", "zone", "lookup"] + Self.aggregateKeys),
       let name = reader.required("name", of: members, in: node).flatMap({ reader.string($0) })
     else { return nil }
     self.name = name
     (path, line, column) = (node.path, node.value.line, node.value.column)
     defaultValue = members["default"]?.value
-    if let member = members["expression"] {
-      expression = reader.string(member)
-      for key in Self.aggregateKeys {
-        if let extra = members[key] { reader.report("a column with an expression has no '\(key)'", at: extra) }
-      }
-      return
-    }
+    if readDerived(members, reader: &reader) { return }
     function = reader.required("function", of: members, in: node).flatMap { reader.choice($0) }
     if let member = members["of"] { of = reader.elementsOrOne(of: member).compactMap { reader.string($0) } }
     if let member = reader.required("by", of: members, in: node) {
@@ -103,6 +104,35 @@ extension FeatureDefinition {
     if let member = members["scope"] { readScope(member, reader: &reader) }
     readParameters(members, reader: &reader)
     check(members, at: node, reader: &reader)
+  }
+
+  /// Reads a column that needs no state; `false` where the feature is not one.
+  private mutating func readDerived(_ members: [String: DefinitionNode], reader: inout DefinitionReader) -> Bool {
+    var allowed: [String] = []
+    let kind: String
+    if let member = members["expression"] {
+      (kind, expression) = ("expression", reader.string(member))
+    } else if let member = members["local_time"] {
+      (kind, allowed) = ("local_time", ["zone"])
+      localTime = reader.string(member)
+      zone = reader.required("zone", of: members, in: member).flatMap { reader.string($0) }
+    } else if let member = members["lookup"] {
+      (kind, allowed) = ("lookup", ["of"])
+      if case .object(let entries) = member.value.content, !entries.isEmpty {
+        lookup = entries
+      } else {
+        reader.report("expected values by key, as in {US: 0.02, NG: 0.18}", at: member)
+      }
+      of = reader.required("of", of: members, in: member).flatMap { reader.string($0) }.map { [$0] } ?? []
+    } else {
+      if let extra = members["zone"] { reader.report("only a column with 'local_time' has a zone", at: extra) }
+      return false
+    }
+    for key in Self.aggregateKeys + ["expression", "local_time", "zone", "lookup"]
+    where key != kind && !allowed.contains(key) {
+      if let extra = members[key] { reader.report("a column with \(kind) has no '\(key)'", at: extra) }
+    }
+    return true
   }
 
   private static func window(_ node: DefinitionNode, reader: inout DefinitionReader) -> FeatureWindow? {
@@ -146,10 +176,8 @@ extension FeatureDefinition {
       per = value
       if value == 0 { reader.report("a rate per nothing has no meaning", at: member) }
     }
-    zone = members["zone"].flatMap { reader.string($0) }
     let owners: [(String, [FeatureFunction])] = [
       ("quantile", [.quantile]), ("alpha", [.ewma]), ("half_life", [.ewma]), ("per", [.rate]),
-      ("zone", [.hourZscore, .hourSurprise]),
     ]
     for (key, functions) in owners {
       if let member = members[key], let function, !functions.contains(function) {

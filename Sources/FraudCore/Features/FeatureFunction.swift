@@ -29,9 +29,10 @@ public enum FeatureFunction: String, Sendable, Hashable, CaseIterable {
   case distanceKm = "distance_km"
   /// The speed that the move from the last location implies, at least one second assumed.
   case speedKmh = "speed_kmh"
-  /// How many standard deviations the hour of day is from the key's mean hour, counted linearly from 0 to 23.
+  /// How many standard deviations the hour of day is from the key's mean hour, counted linearly from 0 to 23; of the
+  /// event time in UTC, or of another timestamp named in `of`.
   case hourZscore = "hour_zscore"
-  /// How surprising the hour of day is for the key in bits, on the circle of 24 hours.
+  /// How surprising the hour of day is for the key in bits, on the circle of 24 hours; `of` as for `hour_zscore`.
   case hourSurprise = "hour_surprise"
   /// The current value over the key's mean.
   case ratio
@@ -39,10 +40,10 @@ public enum FeatureFunction: String, Sendable, Hashable, CaseIterable {
   /// How many fields `of` must name.
   var ofCounts: ClosedRange<Int> {
     switch self {
-    case .count: 0...1
+    case .count, .hourZscore, .hourSurprise: 0...1
     case .sum, .mean, .stddev, .variance, .min, .max, .distinct, .first, .last, .previous, .quantile, .ewma, .ratio:
       1...1
-    case .rate, .secondsSinceLast, .hourZscore, .hourSurprise: 0...0
+    case .rate, .secondsSinceLast: 0...0
     case .distanceKm, .speedKmh: 2...2
     }
   }
@@ -62,6 +63,9 @@ public enum FeatureFunction: String, Sendable, Hashable, CaseIterable {
     default: false
     }
   }
+
+  /// Whether `of` must be a timestamp.
+  var needsTimestamps: Bool { self == .hourZscore || self == .hourSurprise }
 
   /// The type of the value, given the type of `of`.
   func resultType(of input: FieldType?) -> FieldType {

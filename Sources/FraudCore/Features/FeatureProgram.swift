@@ -13,8 +13,12 @@ public struct FeatureProgram: Sendable {
   let conditions: [Conditions]
   /// For each stage that has any, its columns with expressions.
   let derived: [Derived]
+  /// Columns that show a timestamp as a zone's wall clock does.
+  let local: [LocalTime]
+  let lookups: [Lookup]
   /// Constants that stand in for NULL.
   let defaults: [Default]
+  let deduplication: Deduplication?
   let eventTime: EventTimeDefinition?
   let eventTimeColumn: Int?
   /// Features whose keys do not contain the field that the topic is partitioned by, and that do not say
@@ -25,6 +29,8 @@ public struct FeatureProgram: Sendable {
     case condition(Int)
     case table(Int)
     case derived(Int)
+    case local(Int)
+    case lookup(Int)
     case defaults(Int)
   }
 
@@ -44,29 +50,48 @@ public struct FeatureProgram: Sendable {
     var value: FieldValue
   }
 
+  /// Which events are told apart by which field, and how long one is remembered.
+  struct Deduplication: Sendable {
+    var column: Int
+    var span: Int64
+    var table: FeatureTableLayout
+  }
+
   /// Whether there is anything to compute.
-  package var isEmpty: Bool { steps.isEmpty }
+  package var isEmpty: Bool { steps.isEmpty && deduplication == nil }
 
   /// Compiles features.
   ///
   /// - Parameters:
   ///   - label: the field that undelayed features may not read.
   ///   - key: the field that the topic is partitioned by.
+  ///   - deduplicate: the field that identifies an event and the span of event time in which a second one is not counted.
   ///   - lists: the lists that expressions may test, in the order of the values given to ``FeatureState/apply(to:lists:)``.
   ///   - reader: takes every mistake; what was compiled beside one is not to be used.
   package init(
     _ features: [FeatureDefinition], schema: Schema, eventTime: EventTimeDefinition? = nil, label: String? = nil,
-    key: String? = nil, lists: [DeclaredList] = [], zones: TimeZones = .offsetsOnly, reader: inout DefinitionReader
+    key: String? = nil, deduplicate: (field: String, within: Int64)? = nil, lists: [DeclaredList] = [],
+    zones: TimeZones = .offsetsOnly, reader: inout DefinitionReader
   ) {
-    var builder = FeatureProgramBuilder(schema: schema, label: label, key: key, lists: lists)
+    var builder = FeatureProgramBuilder(schema: schema, label: label, key: key, lists: lists, zones: zones)
     for feature in features { builder.add(feature, reader: &reader) }
     let layout = builder.layout
     self.layout = layout
     tables = builder.finishTables()
-    (conditions, derived) = builder.finishExpressions(zones: zones)
+    (conditions, derived) = builder.finishExpressions()
     defaults = builder.defaults
+    local = builder.local
+    lookups = builder.lookups
     steps = builder.finishSteps()
     unkeyedFeatures = builder.unkeyed
+    deduplication = deduplicate.flatMap { field, span in
+      layout.index(of: field).map { column in
+        let input = FeatureInput(column: column, type: layout.columns[column].type)
+        let table = FeatureTableLayout(
+          keyInputs: [input], foldSets: [], operations: [], width: 2, identity: "seen \(field)")
+        return Deduplication(column: column, span: span, table: table)
+      }
+    }
     self.eventTime = eventTime
     eventTimeColumn = eventTime.flatMap { layout.index(of: $0.field) }
   }

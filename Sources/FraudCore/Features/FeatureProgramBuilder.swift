@@ -4,6 +4,7 @@ struct FeatureProgramBuilder {
   private let label: String?
   private let key: String?
   private let lists: [DeclaredList]
+  private let zones: TimeZones
   private var columns: [ColumnDescription] = []
   /// For each column of the layout the stage it is computed in; 0 for fields.
   private var stages: [Int]
@@ -12,15 +13,18 @@ struct FeatureProgramBuilder {
   private var conditions: [(expression: CheckedExpression, stage: Int)] = []
   private var derived: [(expression: CheckedExpression, column: Int)] = []
   private(set) var defaults: [FeatureProgram.Default] = []
+  private(set) var local: [LocalTime] = []
+  private(set) var lookups: [Lookup] = []
   /// Features whose keys may span partitions.
   private(set) var unkeyed: [String] = []
   private var drafts: [TableDraft] = []
 
-  init(schema: Schema, label: String?, key: String?, lists: [DeclaredList]) {
+  init(schema: Schema, label: String?, key: String?, lists: [DeclaredList], zones: TimeZones) {
     self.schema = schema
     self.label = label
     self.key = key
     self.lists = lists
+    self.zones = zones
     layout = ColumnLayout(schema: schema)
     stages = [Int](repeating: 0, count: schema.fields.count)
   }
@@ -39,6 +43,8 @@ struct FeatureProgramBuilder {
         }, reader: &reader)
       return
     }
+    if let name = feature.localTime { return addLocal(feature, of: name, reader: &reader) }
+    if let entries = feature.lookup { return addLookup(feature, entries, reader: &reader) }
     let by = feature.by.compactMap { input($0, of: feature, member: "by", reader: &reader) }
     let of = feature.of.compactMap { input($0, of: feature, member: "of", reader: &reader) }
     guard let function = feature.function, by.count == feature.by.count, of.count == feature.of.count, !by.isEmpty
@@ -47,6 +53,12 @@ struct FeatureProgramBuilder {
       for (input, name) in zip(of, feature.of) where input.type == .string || input.type == .timestamp {
         reader.report(
           "\(function.rawValue) needs numbers, '\(name)' is \(input.type.rawValue)", at: feature.place("of"))
+      }
+    }
+    if function.needsTimestamps {
+      for (input, name) in zip(of, feature.of) where input.type != .timestamp {
+        reader.report(
+          "\(function.rawValue) needs a timestamp, '\(name)' is \(input.type.rawValue)", at: feature.place("of"))
       }
     }
     noteScope(feature)
@@ -77,7 +89,7 @@ struct FeatureProgramBuilder {
   // MARK: Columns
 
   private mutating func addColumn(_ feature: FeatureDefinition, type: FieldType, stage: Int) {
-    let isDerived = feature.expression != nil
+    let isDerived = feature.function == nil
     columns.append(
       ColumnDescription(
         name: feature.name, type: type, nullable: feature.defaultValue == nil,
@@ -100,6 +112,38 @@ struct FeatureProgramBuilder {
     derived.append((expression, layout.columns.count))
     addDefault(feature, column: layout.columns.count, type: type, reader: &reader)
     addColumn(feature, type: type, stage: stage)
+  }
+
+  private mutating func addLocal(_ feature: FeatureDefinition, of name: String, reader: inout DefinitionReader) {
+    let input = input(name, of: feature, member: "local_time", reader: &reader)
+    if let input, input.type != .timestamp {
+      reader.report("'\(name)' is \(input.type.rawValue), not a timestamp", at: feature.place("local_time"))
+    }
+    let zone = feature.zone.flatMap { zones.zone(named: Array($0.utf8)) }
+    if let name = feature.zone, zone == nil {
+      reader.report("unknown time zone '\(name)'", at: feature.place("zone"))
+    }
+    if let input, let zone { local.append(LocalTime(column: layout.columns.count, input: input.column, zone: zone)) }
+    addColumn(feature, type: .timestamp, stage: (input.map { stages[$0.column] } ?? 0) + 1)
+  }
+
+  private mutating func addLookup(
+    _ feature: FeatureDefinition, _ entries: [DefinitionValue.Member], reader: inout DefinitionReader
+  ) {
+    let name = feature.of.first ?? ""
+    let input = input(name, of: feature, member: "of", reader: &reader)
+    var type: FieldType = .float
+    if case .string? = entries.first?.value.content { type = .string }
+    if let input {
+      if let lookup = Lookup(
+        column: layout.columns.count, input: input, type: type, entries: entries, at: feature.place("lookup"),
+        reader: &reader)
+      {
+        lookups.append(lookup)
+      }
+      addDefault(feature, column: layout.columns.count, type: type, reader: &reader)
+    }
+    addColumn(feature, type: type, stage: (input.map { stages[$0.column] } ?? 0) + 1)
   }
 
   private mutating func addDefault(
@@ -172,7 +216,7 @@ struct FeatureProgramBuilder {
     return drafts.count - 1
   }
 
-  /// Tables whose fold sets count conditions as ``finishExpressions(zones:)`` orders them.
+  /// Tables whose fold sets count conditions as ``finishExpressions()`` orders them.
   func finishTables() -> [FeatureTableLayout] {
     let order = conditionOrder
     return drafts.map { draft in
@@ -187,7 +231,7 @@ struct FeatureProgramBuilder {
     conditions.indices.sorted { (conditions[$0].stage, $0) < (conditions[$1].stage, $1) }
   }
 
-  func finishExpressions(zones: TimeZones) -> ([FeatureProgram.Conditions], [FeatureProgram.Derived]) {
+  func finishExpressions() -> ([FeatureProgram.Conditions], [FeatureProgram.Derived]) {
     var conditionPrograms: [FeatureProgram.Conditions] = []
     var derivedPrograms: [FeatureProgram.Derived] = []
     var start = 0
@@ -218,6 +262,8 @@ struct FeatureProgramBuilder {
         steps.append(.derived(derivedProgram))
         derivedProgram += 1
       }
+      for index in local.indices where stages[local[index].column] == stage { steps.append(.local(index)) }
+      for index in lookups.indices where stages[lookups[index].column] == stage { steps.append(.lookup(index)) }
       for index in defaults.indices where stages[defaults[index].column] == stage { steps.append(.defaults(index)) }
       if conditions.contains(where: { $0.stage == stage }) {
         steps.append(.condition(conditionProgram))

@@ -49,7 +49,7 @@ extension FeatureState {
     guard try reader.word() == Self.magic else { throw reader.fail("these bytes are of another format") }
     let latest = Int64(bitPattern: try reader.word())
     let counters = (
-      try reader.count(), try reader.count(), try reader.count(), try reader.count()
+      try reader.count(), try reader.count(), try reader.count(), try reader.count(), try reader.count()
     )
     let tableCount = try reader.count(atMost: Limits.features)
     for _ in 0..<tableCount {
@@ -67,7 +67,7 @@ extension FeatureState {
     var writer = StateWriter()
     writer.write(word: Self.magic)
     writer.write(word: UInt64(bitPattern: latestTime ?? .min))
-    for counter in [lateCount, futureCount, truncatedCount, errorCount] { writer.write(count: counter) }
+    for counter in [lateCount, futureCount, truncatedCount, errorCount, repeatedCount] { writer.write(count: counter) }
     writer.write(count: tables.count)
     for table in tables {
       writer.write(text: table.layout.identity.utf8)

@@ -13,6 +13,10 @@ public struct FeatureState: Sendable {
   public private(set) var futureCount = 0
   /// Values that miss events because a key had too many.
   public private(set) var truncatedCount = 0
+  /// Events that were seen before; they are neither folded in nor to be scored.
+  public private(set) var repeatedCount = 0
+  /// The last batch's events that were seen before, a bit each.
+  package private(set) var repeated = [UInt64](repeating: 0, count: Limits.batchRows / 64)
   /// Rows on which a condition or a column's expression could not be evaluated; it then does not hold or is NULL.
   public private(set) var errorCount = 0
   /// The last batch's late rows, a bit each.
@@ -32,6 +36,12 @@ public struct FeatureState: Sendable {
   public init(_ program: FeatureProgram, limits: StateLimits = StateLimits(), seed: UInt64 = 0) {
     self.program = program
     tables = program.tables.map { FeatureTable(layout: $0, limits: limits, seed: seed) }
+    if let deduplication = program.deduplication {
+      // What was seen longer ago than the span makes no difference any more.
+      var limits = limits
+      limits.timeToLive = deduplication.span
+      tables.append(FeatureTable(layout: deduplication.table, limits: limits, seed: seed))
+    }
     conditions = (0..<program.conditionCount).map { _ in [UInt64](repeating: 0, count: Limits.batchRows / 64) }
     conditionEvaluators = program.conditions.map { RuleEvaluator($0.program) }
     derivedEvaluators = program.derived.map { RuleEvaluator($0.program) }
@@ -59,6 +69,7 @@ public struct FeatureState: Sendable {
     precondition(batch.layout.columns.count == program.layout.columns.count, "the batch has another layout")
     batch.clearComputedColumns()
     readTimes(batch)
+    if program.deduplication != nil { markRepeated(batch) }
     for step in program.steps {
       switch step {
       case .condition(let index): evaluateConditions(index, batch, lists: lists)
@@ -69,6 +80,8 @@ public struct FeatureState: Sendable {
       case .table(let index):
         tables[index].apply(to: &batch, context: &context, conditions: conditions)
         truncatedCount += tables[index].truncated.values.reduce(0) { $0 + $1.count }
+      case .local(let index): program.local[index].write(to: &batch)
+      case .lookup(let index): program.lookups[index].write(to: &batch)
       case .defaults(let index): batch.fill(program.defaults[index])
       }
     }
@@ -80,9 +93,21 @@ public struct FeatureState: Sendable {
   }
 
   /// Takes over what a snapshot or delta says of the whole partition.
-  mutating func restore(latestTime: Int64?, counters: (late: Int, future: Int, truncated: Int, errors: Int)) {
+  mutating func restore(
+    latestTime: Int64?, counters: (late: Int, future: Int, truncated: Int, errors: Int, repeated: Int)
+  ) {
     self.latestTime = latestTime
-    (lateCount, futureCount, truncatedCount, errorCount) = counters
+    (lateCount, futureCount, truncatedCount, errorCount, repeatedCount) = counters
+  }
+
+  private mutating func markRepeated(_ batch: borrowing EventBatch) {
+    for word in repeated.indices { repeated[word] = 0 }
+    guard let deduplication = program.deduplication else { return }
+    tables[tables.count - 1].markRepeated(batch, context: context, within: deduplication.span, in: &repeated)
+    for word in repeated.indices {
+      repeatedCount += repeated[word].nonzeroBitCount
+      context.onTime[word] &= ~repeated[word]
+    }
   }
 
   /// A condition that cannot be evaluated does not hold.

@@ -69,6 +69,7 @@ extension FeatureTable {
 
   func encode(_ entries: [Entry], to writer: inout StateWriter) {
     writer.write(count: evictedCount)
+    writer.write(count: sweepCount)
     writer.write(count: layout.operations.count)
     for operation in layout.operations { writer.write(text: operation.identity.utf8) }
     writer.write(count: entries.count)
@@ -136,7 +137,7 @@ extension FeatureTable {
   // MARK: Reading
 
   mutating func apply(_ reader: inout StateReader) throws(StateFormatError) {
-    let evicted = try reader.count()
+    let counters = (try reader.count(), try reader.count())
     var places: [Int?] = []
     for _ in 0..<(try reader.count(atMost: Limits.features * 4)) {
       let identity = String(decoding: try reader.text(), as: UTF8.self)
@@ -165,7 +166,7 @@ extension FeatureTable {
       }
     }
     guard reader.isAtEnd else { throw reader.fail("a table has more than its keys") }
-    restore(evictedCount: evicted)
+    restore(evictedCount: counters.0, sweepCount: counters.1)
   }
 
   private mutating func decode(

@@ -53,6 +53,8 @@ struct FeatureTable: Sendable {
   var truncated: [Int: [Int]] = [:]
   /// Keys dropped because of a limit or their age.
   private(set) var evictedCount = 0
+  /// At how many keys those that are too old are next looked for.
+  private(set) var sweepCount = 1_024
   private let seed: UInt64
   /// Keys that went since the last delta, and the buckets that changed since they were last written.
   private(set) var goneKeys: [[UInt8]] = []
@@ -269,9 +271,9 @@ struct FeatureTable: Sendable {
           context.inOrder[row >> 6] &= ~(1 << bit)
           continue
         }
-        if keys.count >= limits.keys {
+        if isFull {
           if row > start { return row }
-          evict(max(1, limits.keys / 32))
+          makeRoom(horizon: context.horizons[row])
           isStale = true
         }
         record = insert(row)
@@ -299,6 +301,23 @@ struct FeatureTable: Sendable {
   }
 
   // MARK: Forgetting
+
+  /// Whether keys have to go, or may, before another comes.
+  private var isFull: Bool { keys.count >= limits.keys || keys.count >= sweepCount && limits.timeToLive != nil }
+
+  /// Drops the keys that are too old, looking at all of them each time that their count has doubled; where that leaves
+  /// no room, those that were seen longest ago.
+  private mutating func makeRoom(horizon: Int64) {
+    if let timeToLive = limits.timeToLive {
+      var old: [Int] = []
+      keys.forEachRecord { record, _ in
+        if Int64(bitPattern: keys.records[record * layout.width + 1]) < horizon &- timeToLive { old.append(record) }
+      }
+      for record in old { remove(record, hash: hash(ofRecord: record)) }
+      sweepCount = max(1_024, keys.count * 2)
+    }
+    if keys.count >= limits.keys { evict(max(1, limits.keys / 32)) }
+  }
 
   /// Drops the keys that were seen longest ago.
   private mutating func evict(_ count: Int) {
@@ -407,7 +426,38 @@ extension FeatureTable {
     for word in record * layout.width + 1..<(record + 1) * layout.width { keys.records[word] = 0 }
   }
 
-  mutating func restore(evictedCount count: Int) { evictedCount = count }
+  mutating func restore(evictedCount: Int, sweepCount: Int) {
+    (self.evictedCount, self.sweepCount) = (evictedCount, sweepCount)
+  }
+}
+
+// Events that come twice.
+extension FeatureTable {
+  /// Marks the rows whose key was seen within a span of event time, and remembers the others.
+  ///
+  /// A table for this has no operations; a record is its key and the latest time it was seen.
+  mutating func markRepeated(
+    _ batch: borrowing EventBatch, context: borrowing RowContext, within span: Int64, in repeated: inout [UInt64]
+  ) {
+    findKeys(batch)
+    for row in 0..<batch.rowCount where keyed[row >> 6] >> UInt64(row & 63) & 1 == 1 {
+      let t = context.times[row]
+      var record = Int(find(row))
+      if record != 0 {
+        let seen = Int64(bitPattern: keys.records[record * layout.width + 1])
+        if t &- seen <= span, seen &- t <= span {
+          repeated[row >> 6] |= 1 << UInt64(row & 63)
+          continue
+        }
+        if seen > t { continue }
+      } else {
+        if isFull { makeRoom(horizon: context.horizons[row]) }
+        record = insert(row)
+      }
+      keys.records[record * layout.width + 1] = UInt64(bitPattern: t)
+      if keys.tracksChanges { keys.markChanged(record) }
+    }
+  }
 }
 
 extension EventBatch {

@@ -197,7 +197,7 @@ extension FeatureTable {
       let isSelected = context.isSelected(row)
       var (meanAfter, squaresAfter, x) = (mean, squares, 0.0)
       if isHour {
-        x = Double(hourOfDay(context.times[row]))
+        x = Double(hourOfDay(operation.hourTime(words, start: start, row: row, context: context)))
       } else if isSelected {
         x = columnNumber(words, start: start, row: row, type: type)
       }
@@ -221,7 +221,7 @@ extension FeatureTable {
         switch output.function {
         case .variance: value = variance
         case .hourZscore:
-          guard variance > 0 else { continue }
+          guard variance > 0, context.isPresent(row) else { continue }
           value = (x - mean).magnitude / variance.squareRoot()
         default: value = variance.squareRoot()
         }
@@ -431,6 +431,7 @@ extension FeatureTable {
   ) {
     let outputs = batch.outputColumns(operation)
     var records = keys.records.mutableSpan
+    let start = (operation.inputs.first?.column ?? 0) * batch.stride
     var (columnWords, columnValidity): ([UInt64], [UInt64]) = ([], [])
     batch.exchangeColumns(&columnWords, &columnValidity)
     defer { batch.exchangeColumns(&columnWords, &columnValidity) }
@@ -439,8 +440,8 @@ extension FeatureTable {
     for row in rows {
       let base = context.bases[row] &+ operation.offset
       let n = records[base]
-      let hour = hourOfDay(context.times[row])
-      if n > 0 {
+      let hour = hourOfDay(operation.hourTime(words, start: start, row: row, context: context))
+      if n > 0, context.isPresent(row) {
         var histogram = HourHistogram()
         for word in 0..<6 { histogram.words[word] = records[base &+ 1 &+ word] }
         let value = histogram.surprise(of: hour)
@@ -485,6 +486,16 @@ struct Average: Sendable {
       mean = isFirst ? x : mean + alpha * (x - mean)
     default: break
     }
+  }
+}
+
+extension FeatureOperation {
+  /// The time whose hour counts: the event's, or that of a timestamp column.
+  @inline(__always)
+  func hourTime(
+    _ words: borrowing MutableSpan<UInt64>, start: Int, row: Int, context: borrowing RowContext
+  ) -> Int64 {
+    inputs.isEmpty ? context.times[row] : Int64(bitPattern: words[start &+ row])
   }
 }
 

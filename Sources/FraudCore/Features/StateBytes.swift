@@ -89,7 +89,8 @@ struct StateReader {
   }
 
   mutating func text() throws(StateFormatError) -> ArraySlice<UInt8> {
-    let count = try count(atMost: end - at)
+    let count = try count()
+    guard count <= end - at else { throw fail("the end comes too early") }
     at += count
     return bytes[at - count..<at]
   }

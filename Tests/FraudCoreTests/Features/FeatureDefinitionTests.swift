@@ -39,7 +39,7 @@ private func read(_ json: String) throws -> (FeatureDefinition?, [String]) {
       #"{"name": "n", "function": "previous", "of": "a", "by": "c", "include_current": true}"#,
       "features[0].include_current: previous compares the current event with earlier ones and cannot include it"
     ),
-    (#"{"name": "n", "expression": "a", "by": "c"}"#, "features[0].by: a column with an expression has no 'by'"),
+    (#"{"name": "n", "expression": "a", "by": "c"}"#, "features[0].by: a column with expression has no 'by'"),
     (
       #"{"name": "n", "function": "count", "by": "c", "window": {"gap": "0s"}}"#,
       "features[0].window.gap: a window of no length holds nothing"

@@ -27,14 +27,15 @@ let testSchema = Schema(fields: [
 /// Compiles features over the tests' schema.
 func compileFeatures(
   _ json: String, schema: Schema = testSchema, time: EventTimeDefinition? = nil, key: String? = nil,
-  label: String? = nil
+  label: String? = nil,
+  deduplicate: (field: String, within: Int64)? = nil
 ) throws -> (FeatureProgram, [String]) {
   var reader = DefinitionReader()
   let node = DefinitionNode(value: try DefinitionValue(json: Array(json.utf8)), path: "features")
   let features = (reader.elements(of: node) ?? []).compactMap { FeatureDefinition($0, reader: &reader) }
   let program = FeatureProgram(
     features, schema: schema, eventTime: time ?? EventTimeDefinition(field: "t"), label: label, key: key,
-    reader: &reader
+    deduplicate: deduplicate, reader: &reader
   )
   return (program, reader.problems.map(\.description))
 }

@@ -140,3 +140,27 @@ func valuesAgreeWithTheNaiveList(window: String, disorder: Int64) throws {
       "features[7].where: 'flag' is the label: only a feature with a 'delay' may read it",
     ])
 }
+
+@Test func derivedColumnsNeedNoState() throws {
+  let (program, problems) = try compileFeatures(
+    #"""
+    [{"name": "local", "local_time": "t", "zone": "-03:00"},
+     {"name": "local_hour", "expression": "hour(local)"},
+     {"name": "risk", "lookup": {"x": 0.25, "yy": 1}, "of": "text", "default": 0.5},
+     {"name": "kind", "lookup": {"-1": "small", "2": "large"}, "of": "count"},
+     {"name": "z", "function": "hour_zscore", "of": "local", "by": "key"}]
+    """#)
+  #expect(problems.isEmpty)
+  var state = FeatureState(program)
+  let day: Int64 = 86_400_000_000
+  let events = [
+    TestEvent(key: 1, time: 1_800_000_000, count: -1, text: "x"), TestEvent(key: 1, time: day, count: 2, text: "z"),
+    TestEvent(key: 1, time: 2 * day, count: 0),
+  ]
+  let rows = run(events, through: &state, batches: [2])
+  #expect(rows.map { $0[1] } == [.integer(21), .integer(21), .integer(21)])
+  #expect(rows.map { $0[2] } == [.float(0.25), .float(0.5), .float(0.5)])
+  #expect(rows.map { $0[3] } == [.string("small"), .string("large"), nil])
+  #expect(rows.map { $0[4] } == [nil, nil, nil])
+  #expect(try compileFeatures(#"[{"name": "l", "local_time": "t", "zone": "Mars/Base"}]"#).1.count == 1)
+}
