@@ -1,13 +1,13 @@
 import ArgumentParser
 
 @main
-struct Fraudctl: AsyncParsableCommand {
+struct Fraudctl: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fraudctl",
     abstract: "Find fraud in event streams: score files, process Kafka topics, keep alerts.",
     version: "0.1.0",
     subcommands: [
-      BrokerCommand.self, ProduceCommand.self, PipelineCommand.self, AlertsCommand.self, RejectedCommand.self,
-      DatabaseCommand.self, ArchiveCommand.self,
+      DemoCommand.self, ProcessCommand.self, PipelineCommand.self, AlertsCommand.self, RejectedCommand.self,
+      ProduceCommand.self, BrokerCommand.self, DatabaseCommand.self, ArchiveCommand.self,
     ])
 }

@@ -14,6 +14,8 @@ public struct EventCounts: Sendable, Hashable {
   public var decisions: Int64 = 0
   /// Alerts of those.
   public var alerts: Int64 = 0
+  /// Accepted events that their label says are fraud.
+  public var positives: Int64 = 0
 
   /// Nothing counted.
   public init() {}
@@ -27,6 +29,7 @@ public struct EventCounts: Sendable, Hashable {
     counts.unknownFields &+= more.unknownFields
     counts.decisions &+= more.decisions
     counts.alerts &+= more.alerts
+    counts.positives &+= more.positives
   }
 }
 

@@ -32,6 +32,7 @@ extension Migration {
         unknown_fields   bigint NOT NULL DEFAULT 0,
         decisions        bigint NOT NULL DEFAULT 0,
         alerts           bigint NOT NULL DEFAULT 0,
+        positives        bigint NOT NULL DEFAULT 0,
         PRIMARY KEY (pipeline_id, topic, generation, partition)
       ) WITH (fillfactor = 50);
       COMMENT ON TABLE fraud.partitions IS

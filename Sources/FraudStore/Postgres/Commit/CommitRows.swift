@@ -35,7 +35,7 @@ enum CommitRows {
       severities.append(.text(alert.severity.rawValue))
       scores.append(.double(alert.score.value))
       riskLevels.append(.text(alert.riskLevel))
-      reasons.append(.json(DatabaseText.sanitized(json: json(of: alert.reasons), &changed)))
+      reasons.append(.json(DatabaseText.sanitized(json: reasonsText(alert.reasons), &changed)))
       places.append(alert.source, alert.offset)
       lines.append(.integer(orNull: alert.line))
       events.append(.json(DatabaseText.sanitized(json: alert.transactionData, &changed)))
@@ -169,35 +169,12 @@ enum CommitRows {
       ]
     )
   }
+}
 
-  /// Reasons as a JSON array: rule, contribution, and the values looked at.
-  private static func json(of reasons: [Reason]) -> [UInt8] {
-    var text: [UInt8] = [UInt8(ascii: "[")]
-    for (index, reason) in reasons.enumerated() {
-      if index > 0 { text.append(UInt8(ascii: ",")) }
-      text.append(contentsOf: #"{"rule_id":"#.utf8)
-      JSONText.append(string: reason.ruleID, to: &text)
-      text.append(contentsOf: #","contribution":"#.utf8)
-      text.append(contentsOf: reason.contribution.description.utf8)
-      text.append(contentsOf: #","values":{"#.utf8)
-      for (index, value) in reason.values.enumerated() {
-        if index > 0 { text.append(UInt8(ascii: ",")) }
-        JSONText.append(string: value.name, to: &text)
-        text.append(UInt8(ascii: ":"))
-        switch value.value {
-        case .string(let string): JSONText.append(string: string, to: &text)
-        case .integer(let integer): JSONText.append(integer, to: &text)
-        case .float(let float): JSONText.append(float, to: &text)
-        case .boolean(let boolean): JSONText.append(boolean, to: &text)
-        case .timestamp(let time): JSONText.append(timestamp: time, to: &text)
-        case nil: JSONText.appendNull(to: &text)
-        }
-      }
-      text.append(contentsOf: "}}".utf8)
-    }
-    text.append(UInt8(ascii: "]"))
-    return text
-  }
+private func reasonsText(_ reasons: [Reason]) -> [UInt8] {
+  var text: [UInt8] = []
+  Reason.append(reasons, to: &text)
+  return text
 }
 
 /// Where rows came from, as four columns.

@@ -183,7 +183,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       UPDATE fraud.partitions
       SET next_offset = $9, seq = seq + 1, batch_id = $10, pipeline_version = $11, watermark = $12,
         max_event_time = $13, accepted = accepted + $14, rejected = rejected + $15, skipped = skipped + $16,
-        late = late + $17, unknown_fields = unknown_fields + $18, decisions = decisions + $19, alerts = alerts + $20,
+        late = late + $17, unknown_fields = unknown_fields + $18, decisions = decisions + $19, alerts = alerts + $20, positives = positives + $21,
         committed_at = now(), backend_pid = pg_backend_pid()
       WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
         AND owner = $5 AND epoch = $6 AND next_offset = $7 AND seq = $8
@@ -195,6 +195,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         .timestamp(orNull: advance.maxEventTime), .integer(counts.accepted), .integer(counts.rejected),
         .integer(counts.skipped), .integer(counts.late), .integer(counts.unknownFields), .integer(counts.decisions),
         .integer(counts.alerts),
+        .integer(counts.positives),
       ]
     )
   }
@@ -276,7 +277,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
 
   private static let columns = """
     epoch, start_offset, next_offset, seq, batch_id, pipeline_version, watermark, max_event_time, accepted, rejected,
-    skipped, late, unknown_fields, decisions, alerts
+    skipped, late, unknown_fields, decisions, alerts, positives
     """
 
   private static func progress(
@@ -290,6 +291,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     counts.unknownFields = try row.required(row.integer(0, 12))
     counts.decisions = try row.required(row.integer(0, 13))
     counts.alerts = try row.required(row.integer(0, 14))
+    counts.positives = try row.required(row.integer(0, 15))
     return PartitionProgress(
       pipelineID: pipelineID, source: source, epoch: try row.required(row.integer(0, 0)),
       startOffset: try row.required(row.integer(0, 1)), nextOffset: try row.required(row.integer(0, 2)),

@@ -1,0 +1,134 @@
+import Foundation
+import FraudCore
+import FraudKafka
+import FraudStore
+import Synchronization
+
+/// One pipeline that is processed from Kafka into PostgreSQL, on a thread of its own.
+///
+/// Others look at its ``status`` and ask it to ``stop()``.
+final class PipelineRun: Sendable {
+  struct Options: Sendable {
+    var connection: KafkaConnection
+    var group: String
+    var address: PostgresAddress
+    var untilEnd = false
+    var configuration = ProcessorConfiguration()
+    /// How long brokers may be away before a run that has read nothing gives up.
+    var patience = Duration.seconds(30)
+  }
+
+  struct Status: Sendable {
+    /// What was committed since the start.
+    var summary: RunSummary
+    var commits = 0
+    var conflicts = 0
+    var isHolding: String?
+    var progress: [PartitionProgress] = []
+    var lagRecords: Int64?
+    /// Set when it has ended: what ended it, if it failed.
+    var isFinished = false
+    var failure: (any Error)?
+  }
+
+  let pipeline: Pipeline
+  let id: Int
+  let version: Int
+  private let lists: [String: ListValues]
+  private let options: Options
+  private let state: Mutex<Status>
+  private let isStopping = Atomic<Bool>(false)
+
+  init(_ loaded: LoadedPipeline, id: Int, version: Int, options: Options) {
+    pipeline = loaded.pipeline
+    lists = loaded.lists
+    self.id = id
+    self.version = version
+    self.options = options
+    state = Mutex(Status(summary: RunSummary(pipeline: loaded.pipeline, version: version)))
+  }
+
+  var status: Status { state.withLock { $0 } }
+
+  /// Asks it to commit what it has and end.
+  func stop() { isStopping.store(true, ordering: .relaxed) }
+
+  /// Starts the thread.
+  func start() {
+    let thread = Thread { [self] in
+      do {
+        try run()
+        state.withLock { $0.isFinished = true }
+      } catch {
+        state.withLock {
+          $0.failure = error
+          $0.isFinished = true
+        }
+      }
+    }
+    thread.name = "fraud.process.\(pipeline.definition.name)"
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+
+  private func run() throws {
+    guard let topic = pipeline.definition.kafkaTopic else {
+      throw Failure.invalid("pipeline \(pipeline.definition.name): 'kafka_topic' is missing")
+    }
+    let admin = try KafkaAdmin(options.connection)
+    _ = try admin.topic(named: topic)
+    let cluster = admin.clusterID()
+    // A dev broker has a new cluster id each time, and its topics are made anew with the same content.
+    let generation = DevBroker.isDevBroker(clusterID: cluster) ? "dev" : cluster ?? "0"
+    var consuming = ConsumerConfiguration(connection: options.connection, group: options.group)
+    if DevBroker.isDevBroker(clusterID: cluster) { consuming.suitDevBroker() }
+    let consumer = try KafkaConsumer(consuming)
+    defer { consumer.close() }
+    try consumer.subscribe(to: [topic])
+    let committer = PartitionCommitter(options.address, ownerName: "\(ProcessInfo.processInfo.hostName):\(getpid())")
+    var processor = Processor(
+      pipeline, id: id, version: version, lists: lists, generation: generation, source: consumer, store: committer,
+      configuration: options.configuration, makeBatchID: { UniqueID.random() })
+    let start = ContinuousClock.now
+    while !isStopping.load(ordering: .relaxed) {
+      try processor.step(now: start.duration(to: .now))
+      report(processor, consumer)
+      if options.untilEnd, processor.isAtEnd { break }
+      if processor.progress.isEmpty, let away = consumer.unreachableDuration(), away > options.patience {
+        throw KafkaError(
+          code: .unavailable,
+          message: "no broker of \(options.connection.brokers) has answered for \(away.components.seconds) s")
+      }
+    }
+    try processor.finish(now: start.duration(to: .now))
+    report(processor, consumer)
+  }
+
+  private func report(_ processor: borrowing Processor<KafkaConsumer, PartitionCommitter>, _ consumer: KafkaConsumer) {
+    let progress = processor.progress
+    let commits = processor.commitCount
+    let isHolding: String? =
+      switch processor.phase {
+      case .running: nil
+      case .holding(let reason), .fenced(let reason): reason
+      }
+    let changed = state.withLock {
+      $0.commits != commits || $0.isHolding != isHolding || $0.progress.count != progress.count
+    }
+    guard changed else { return }
+    var lag: Int64?
+    for partition in progress {
+      let name = TopicPartition(topic: partition.source.topic, partition: partition.source.partition)
+      if let records = consumer.lagRecords(of: name) { lag = (lag ?? 0) + records }
+    }
+    let (summary, conflicts) = (processor.committed, processor.conflicts)
+    state.withLock {
+      $0.summary = summary
+      $0.commits = commits
+      $0.conflicts = conflicts
+      $0.isHolding = isHolding
+      $0.progress = progress
+      $0.lagRecords = lag
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import ArgumentParser
+import Foundation
+import FraudCore
+import FraudKafka
+import FraudStore
+
+/// `fraudctl process`: pipelines from Kafka into PostgreSQL, exactly once.
+struct ProcessCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "process",
+    abstract: "Process pipelines from Kafka into PostgreSQL, exactly once.",
+    discussion: """
+      Reads each pipeline's topic as a member of a consumer group, and commits alerts, rejected events and offsets in one
+      transaction. More processes of one group share the partitions. Stopped and started again, it goes on where the last
+      commit ended. SIGTERM and Ctrl-C finish the batch and leave.
+
+      EXAMPLES
+        fraudctl process --pipeline card-payments.yaml
+        fraudctl process --pipeline 1 --pipeline 2 --brokers kafka:9092 --database postgresql:///fraud
+        fraudctl process --pipeline card-payments --until-end --json
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "A pipeline's name, number or file; a file is applied first. May be repeated.", valueName: "name|file"))
+  var pipeline: [String]
+
+  @Option(help: ArgumentHelp("The consumer group (default: fraud-PIPELINE).", valueName: "id"))
+  var group: String?
+
+  @Flag(help: "Stop when everything that the topics held has been processed.")
+  var untilEnd = false
+
+  @Option(help: ArgumentHelp("Events after which to commit.", valueName: "n"))
+  var commitEvents = 5_000
+
+  @Option(help: ArgumentHelp("How long the first event of a commit waits for others.", valueName: "duration"))
+  var commitInterval = "20ms"
+
+  @OptionGroup var brokers: BrokerOptions
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if commitEvents < 1 { throw ValidationError("--commit-events must be 1 or more") }
+    if parseDuration(commitInterval) == nil { throw ValidationError("--commit-interval needs a duration such as 20ms") }
+    if pipeline.isEmpty { throw ValidationError("--pipeline is missing") }
+  }
+
+  func run() throws {
+    try reporting {
+      Interruption.watch()
+      let connection = try brokers.connection(data: database.place.data)
+      let start = ContinuousClock.now
+      let runs = try withDatabase(database) { database, address in
+        let runs = try pipeline.map { name in
+          let (loaded, id, version) = try load(name, on: &database)
+          var options = PipelineRun.Options(
+            connection: connection, group: group ?? "fraud-\(loaded.pipeline.definition.name)", address: address)
+          options.untilEnd = untilEnd
+          options.configuration.commitEvents = commitEvents
+          options.configuration.commitInterval = .microseconds(parseDuration(commitInterval) ?? 20_000)
+          return PipelineRun(loaded, id: id, version: version, options: options)
+        }
+        announce(runs)
+        for run in runs { run.start() }
+        try wait(for: runs, start: start)
+        return runs
+      }
+      for run in runs {
+        if output.json {
+          let json = run.status.summary.json(seconds: start.duration(to: .now) / .seconds(1))
+          Terminal.standardOutput.line(String(decoding: json, as: UTF8.self))
+        } else {
+          Terminal.standardError.message(line(run, since: start))
+        }
+      }
+      if let failure = runs.lazy.compactMap({ $0.status.failure }).first { throw failure }
+      if Interruption.signal == SIGINT { throw ExitCode.interrupted }
+    }
+  }
+
+  /// A pipeline by name or number, or a file, which is applied first.
+  private func load(
+    _ name: String, on database: inout PostgresConnection
+  ) throws -> (LoadedPipeline, id: Int, version: Int) {
+    if FileManager.default.fileExists(atPath: name) {
+      let loaded = try LoadedPipeline(file: name)
+      let applied = try PipelineStore.apply(loaded.pipeline.definition, author: currentUser(), note: nil, on: &database)
+      return (loaded, applied.id, applied.version)
+    }
+    guard let stored = try PipelineStore.find(name, on: &database) else {
+      let names = try PipelineStore.list(on: &database).map(\.name)
+      let hint =
+        nearest(to: name, among: names).map { ", did you mean '\($0)'?" } ?? "; `fraudctl pipeline list` names them"
+      throw Failure.invalid("there is no pipeline or file '\(name)'\(hint)")
+    }
+    let definition = try DefinitionValue(json: Array(stored.definition.utf8))
+    return (try LoadedPipeline(definition, folder: "."), stored.id, stored.version)
+  }
+
+  private func announce(_ runs: [PipelineRun]) {
+    let terminal = Terminal.standardError
+    for run in runs {
+      let definition = run.pipeline.definition
+      terminal.message(
+        "pipeline \(definition.name) (\(run.id)), version \(run.version), topic \(definition.kafkaTopic ?? "-")")
+      terminal.line(
+        "  schema: " + definition.schema.fields.map { "\($0.name) \($0.type.rawValue)" }.joined(separator: ", "))
+      terminal.line("  Loaded \(run.pipeline.rules.count) rules")
+    }
+  }
+
+  /// Shows progress until all runs have ended or one has failed.
+  private func wait(for runs: [PipelineRun], start: ContinuousClock.Instant) throws {
+    var announced: Set<Int> = []
+    var holding: [Int: String] = [:]
+    while true {
+      let statuses = runs.map(\.status)
+      for (index, status) in statuses.enumerated() {
+        if !status.progress.isEmpty, announced.insert(index).inserted {
+          let starts = status.progress.map { "\($0.source.partition) from \($0.nextOffset)" }.joined(separator: ", ")
+          Terminal.standardError.message(
+            "\(runs[index].pipeline.definition.name): partitions \(starts)")
+        }
+        if holding[index] != status.isHolding, let reason = status.isHolding {
+          Terminal.standardError.message("waiting: \(reason)", style: .warning)
+        }
+        holding[index] = status.isHolding
+      }
+      if statuses.allSatisfy(\.isFinished) { return }
+      if Interruption.isRequested || statuses.contains(where: { $0.failure != nil }) {
+        for run in runs { run.stop() }
+      }
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+  }
+
+  private func line(_ run: PipelineRun, since start: ContinuousClock.Instant) -> String {
+    let summary = run.status.summary
+    let seconds = start.duration(to: .now) / .seconds(1)
+    return "\(summary.pipeline): \(grouped(summary.events)) events = \(grouped(summary.accepted)) accepted + "
+      + "\(grouped(summary.rejectedCount)) rejected, \(grouped(summary.alerts)) alerts, "
+      + String(format: "%.1f s", seconds)
+  }
+}
