@@ -25,10 +25,14 @@ public struct ExpressionCompiler: Sendable {
   /// Lists by the index that a checked expression refers to.
   public let lists: [DeclaredList]
 
+  /// What zone names in constant texts mean.
+  public let zones: TimeZones
+
   /// Names what rules may refer to.
-  public init(layout: ColumnLayout, lists: [DeclaredList] = []) {
+  public init(layout: ColumnLayout, lists: [DeclaredList] = [], zones: TimeZones = .offsetsOnly) {
     self.layout = layout
     self.lists = lists
+    self.zones = zones
   }
 
   /// Compiles a rule, which must be BOOLEAN.
@@ -58,7 +62,7 @@ public struct ExpressionCompiler: Sendable {
     }
     let tokens = try Lexer.tokens(of: source)
     let tree = try Parser.parse(tokens) { layout.index(of: $0) != nil }
-    var checker = Checker(source: source, layout: layout, lists: lists, tree: tree)
+    var checker = Checker(compiler: self, source: source, tree: tree)
     return try checker.check(isRule: isRule)
   }
 }

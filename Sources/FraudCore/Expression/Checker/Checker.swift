@@ -12,19 +12,21 @@ struct Checker {
     var isDayInterval = false
   }
 
+  let compiler: ExpressionCompiler
   let source: [UInt8]
-  let layout: ColumnLayout
-  let lists: [DeclaredList]
   let tree: SyntaxTree
-  var builder = NodeBuilder()
+  var builder: NodeBuilder
   var operands: [Operand?] = []
   var diagnostics: [ExpressionDiagnostic] = []
 
-  init(source: [UInt8], layout: ColumnLayout, lists: [DeclaredList], tree: SyntaxTree) {
+  var layout: ColumnLayout { compiler.layout }
+  var lists: [DeclaredList] { compiler.lists }
+
+  init(compiler: ExpressionCompiler, source: [UInt8], tree: SyntaxTree) {
+    self.compiler = compiler
     self.source = source
-    self.layout = layout
-    self.lists = lists
     self.tree = tree
+    builder = NodeBuilder(zones: compiler.zones)
     operands.reserveCapacity(tree.nodes.count)
   }
 
@@ -165,7 +167,9 @@ struct Checker {
   }
 
   private mutating func typedLiteral(_ type: DataType, _ text: [UInt8], _ node: SyntaxNode) -> Operand? {
-    guard let value = try? evaluate(.cast, [.string(text)], types: [.string], result: type) else {
+    guard
+      let value = try? evaluate(.cast, [.string(text)], types: [.string], result: type, zones: compiler.zones)
+    else {
       let example = type == .date ? "'2024-12-01'" : "'2024-12-01 10:00:00'"
       report(
         "'\(String(decoding: text.prefix(40), as: UTF8.self))' is not a \(type); expected something like \(example)",

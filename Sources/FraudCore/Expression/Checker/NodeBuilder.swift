@@ -1,8 +1,13 @@
 /// Builds a ``CheckedExpression``: equal nodes become one, constants are folded where that does not raise.
 struct NodeBuilder {
+  let zones: TimeZones
   private(set) var nodes: [CheckedNode] = []
   private(set) var ranges: [Range<Int>] = []
   private var indices: [CheckedNode: Int] = [:]
+
+  init(zones: TimeZones) {
+    self.zones = zones
+  }
 
   /// The index of a node that does this, which may be older than the call.
   mutating func add(_ operation: Operation, _ children: [Int] = [], type: DataType, range: Range<Int>) -> Int {
@@ -70,9 +75,8 @@ struct NodeBuilder {
       guard let value = constant(child) else { return nil }
       values.append(value)
     }
-    guard let value = try? evaluate(operation, values, types: children.map { self.type(of: $0) }, result: type) else {
-      return nil
-    }
+    let types = children.map { self.type(of: $0) }
+    guard let value = try? evaluate(operation, values, types: types, result: type, zones: zones) else { return nil }
     return literal(value, type: type, range: range)
   }
 
