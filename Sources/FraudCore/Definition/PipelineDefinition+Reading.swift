@@ -1,6 +1,7 @@
 extension PipelineDefinition {
   private static let keys = [
-    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "features", "lists", "rules",
+    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "features", "deduplicate",
+    "state", "lists", "rules",
     "scoring",
     "on_rule_error",
   ]
@@ -35,6 +36,11 @@ extension PipelineDefinition {
     for element in members["features"].flatMap({ reader.elements(of: $0) }) ?? [] {
       if let feature = FeatureDefinition(element, reader: &reader) { features.append(feature) }
     }
+    deduplicate = members["deduplicate"].flatMap { reader.duration($0) }
+    if let member = members["deduplicate"], members["event_id"] == nil {
+      reader.report("events are told apart by their id: 'deduplicate' needs 'event_id'", at: member)
+    }
+    stateLimits = members["state"].map { StateLimits($0, reader: &reader) } ?? StateLimits()
     rules = members["rules"].map { reader.rules($0) } ?? []
     scoring = members["scoring"].map { ScoringDefinition($0, reader: &reader) } ?? ScoringDefinition()
     onRuleError = members["on_rule_error"].flatMap { reader.choice($0) } ?? .ignore

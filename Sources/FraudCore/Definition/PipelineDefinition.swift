@@ -118,6 +118,10 @@ public struct PipelineDefinition: Sendable, Hashable {
   public var key: String?
   /// What is remembered and computed beside the fields, in order.
   public var features: [FeatureDefinition]
+  /// How long an event's id is remembered, in microseconds of event time: a second event with it is counted, not scored.
+  public var deduplicate: Int64?
+  /// How much features may remember.
+  public var stateLimits: StateLimits
   /// The lists that rules may test.
   public var lists: [ListDefinition]
   /// The rules in their order.

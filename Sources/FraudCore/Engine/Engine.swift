@@ -67,7 +67,7 @@ public struct Engine: Sendable {
       values ?? lists[definition.name] ?? definition.contents([])
     }
     summary = RunSummary(pipeline: pipeline, version: version)
-    features = FeatureState(pipeline.features)
+    features = FeatureState(pipeline.features, limits: pipeline.definition.stateLimits)
     decoding = DecoderState(pipeline.decoder)
     evaluator = RuleEvaluator(pipeline.program)
     redaction = Redaction(schema: pipeline.definition.schema)
@@ -123,6 +123,10 @@ public struct Engine: Sendable {
       summary.late += features.lateCount - late
     }
     evaluator.evaluate(batch, lists: lists, into: &outcomes)
+    if pipeline.definition.deduplicate != nil {
+      for word in features.repeated { summary.duplicates += word.nonzeroBitCount }
+      outcomes.clear(rows: features.repeated)
+    }
     let words = (batch.rowCount + 63) / 64
     collectErrors(batch, words: words)
     pipeline.scoring.decide(outcomes, rowCount: batch.rowCount, scratch: &scratch, into: &decisions)

@@ -47,6 +47,8 @@ public struct RunSummary: Sendable, Hashable {
   public var unknownFields = 0
   /// Events behind the allowed lateness.
   public var late = 0
+  /// Events that had come before and were not scored again.
+  public var duplicates = 0
   /// Events that the policy alerts on or blocks.
   public var decisions = 0
   /// Alerts written.
@@ -81,6 +83,7 @@ public struct RunSummary: Sendable, Hashable {
     rejected.merge(other.rejected, uniquingKeysWith: +)
     unknownFields += other.unknownFields
     late += other.late
+    duplicates += other.duplicates
     decisions += other.decisions
     alerts += other.alerts
     for index in alertsBySeverity.indices { alertsBySeverity[index] += other.alertsBySeverity[index] }
@@ -101,6 +104,7 @@ public struct RunSummary: Sendable, Hashable {
     counts.rejected = counts.rejected.filter { $0.value != 0 }
     counts.unknownFields -= earlier.unknownFields
     counts.late -= earlier.late
+    counts.duplicates -= earlier.duplicates
     counts.decisions -= earlier.decisions
     counts.alerts -= earlier.alerts
     for index in counts.alertsBySeverity.indices { counts.alertsBySeverity[index] -= earlier.alertsBySeverity[index] }
@@ -137,6 +141,7 @@ public struct RunSummary: Sendable, Hashable {
       &text)
     object.count("unknown_fields", unknownFields, &text)
     object.count("late", late, &text)
+    object.count("duplicates", duplicates, &text)
     object.count("decisions", decisions, &text)
     object.count("alerts", alerts, &text)
     object.counts("alerts_by_rule", rules.filter { $0.mode == .live }.map { ($0.id, $0.matches) }, &text)

@@ -25,24 +25,6 @@ struct FeatureTableLayout: Sendable {
   var hasWordKey: Bool { keyInputs.count == 1 && keyInputs[0].type != .string }
 }
 
-/// How much state may be kept. Past a limit the keys that were seen longest ago are dropped, in the order of their latest
-/// event time and then of the key itself, so that every run drops the same.
-public struct StateLimits: Sendable, Hashable {
-  /// How long after a key's latest event it is forgotten, in microseconds; `nil` keeps it.
-  public var timeToLive: Int64?
-  /// Keys of one grouping in one partition.
-  public var keys: Int
-  /// Bytes of one grouping in one partition.
-  public var bytes: Int
-
-  /// Takes limits; the defaults are ten million keys and 4 GiB.
-  public init(timeToLive: Int64? = nil, keys: Int = 10_000_000, bytes: Int = 4 << 30) {
-    self.timeToLive = timeToLive
-    self.keys = keys
-    self.bytes = bytes
-  }
-}
-
 /// The state of one grouping of features in one partition.
 struct FeatureTable: Sendable {
   let layout: FeatureTableLayout

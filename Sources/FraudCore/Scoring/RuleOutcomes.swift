@@ -18,6 +18,17 @@ package struct RuleOutcomes: Sendable {
     error = triggered
   }
 
+  /// Makes some rows false for every rule.
+  package mutating func clear(rows: [UInt64]) {
+    for rule in 0..<ruleCount {
+      for word in 0..<min(stride, rows.count) where rows[word] != 0 {
+        triggered[rule * stride + word] &= ~rows[word]
+        null[rule * stride + word] &= ~rows[word]
+        error[rule * stride + word] &= ~rows[word]
+      }
+    }
+  }
+
   package func isTriggered(rule: Int, row: Int) -> Bool {
     triggered[rule * stride + row >> 6] >> UInt64(row & 63) & 1 == 1
   }
