@@ -1,0 +1,165 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import FraudCore
+import FraudStore
+import Synchronization
+
+/// `fraudctl score`: files through a pipeline, with no server at all.
+struct ScoreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "score",
+    abstract: "Score files of events with a pipeline, without any server.",
+    discussion: """
+      Reads NDJSON, CSV and Parquet, also packed with zstd, and folders of them; stdin is NDJSON. Writes the alerts as NDJSON in
+      the order of the events. The format goes by the file's name unless --input-format says it. Rejected events do not change
+      the exit code.
+
+      EXAMPLES
+        fraudctl score --pipeline pipeline.yaml --input events.ndjson --output alerts.ndjson --summary -
+        fraudctl score --pipeline pipeline.yaml --emit decisions < events.ndjson
+        fraudctl score --pipeline pipeline.yaml --input archive/ --emit none --summary summary.json --rejected bad.ndjson
+      """)
+
+  @Option(help: ArgumentHelp("The pipeline's definition, YAML or JSON.", valueName: "file"), completion: .file())
+  var pipeline: String
+
+  @Option(help: ArgumentHelp("A file that wins over the definition key by key. May be repeated.", valueName: "file"))
+  var overlay: [String] = []
+
+  @Option(
+    help: ArgumentHelp("Events: a file, a folder, or - for stdin. May be repeated.", valueName: "file|dir|-"),
+    completion: .file())
+  var input: [String] = ["-"]
+
+  @Option(help: "The inputs' format: \(InputFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var inputFormat: InputFormat?
+
+  @Option(help: ArgumentHelp("Where alerts or decisions go.", valueName: "file|-"))
+  var output = "-"
+
+  @Option(help: "What is written: \(ScoreEmission.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var emit = ScoreEmission.alerts
+
+  @Option(help: ArgumentHelp("Where rejected events go.", valueName: "file"))
+  var rejected: String?
+
+  @Option(help: ArgumentHelp("Where errors of rules go.", valueName: "file"))
+  var errors: String?
+
+  @Option(help: ArgumentHelp("Threads (default: one a core).", valueName: "n"))
+  var threads: Int?
+
+  @Option(help: ArgumentHelp("Where the summary goes, as one JSON object.", valueName: "file|-"))
+  var summary: String?
+
+  func validate() throws {
+    if let threads, !(1...256).contains(threads) { throw ValidationError("--threads must be 1 to 256") }
+  }
+
+  func run() throws {
+    try reporting {
+      Interruption.watch()
+      let loaded = try LoadedPipeline(file: pipeline, overlays: overlay)
+      let inputs: [String]
+      do throws(StoreError) {
+        inputs = try InputFiles.expand(input)
+      } catch {
+        throw Failure.invalid(error.message)
+      }
+      let scoring = FileScoring(loaded.pipeline, lists: loaded.lists, emission: emit)
+      let files = ScoreFiles(results: emit == .none ? nil : output, errors: errors, rejected: rejected)
+      let start = ContinuousClock.now
+      let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
+      let result = try blocking { () async throws(StoreError) in
+        try await scoring.run(
+          inputs: inputs, format: inputFormat, files: files, threads: count, isStopped: { Interruption.isRequested })
+      }
+      let seconds = start.duration(to: .now) / .seconds(1)
+      if let summary {
+        try write(result.json(seconds: seconds), to: summary)
+      } else {
+        ScoreReport(summary: result, seconds: seconds).write(to: Terminal.standardError)
+      }
+      if Interruption.isRequested { throw ExitCode.interrupted }
+    }
+  }
+
+  private func write(_ json: [UInt8], to path: String) throws {
+    let text = String(decoding: json, as: UTF8.self) + "\n"
+    if path == "-" {
+      Terminal.standardOutput.write(text)
+      return
+    }
+    do {
+      try text.write(toFile: path, atomically: true, encoding: .utf8)
+    } catch {
+      throw Failure.failed("cannot write \(path): \(explain(error))")
+    }
+  }
+}
+
+extension InputFormat: ExpressibleByArgument {}
+extension ScoreEmission: ExpressibleByArgument {}
+
+/// Waits on this thread, which is not of the cooperative pool, for what runs on others.
+private func blocking<Result: Sendable>(
+  _ body: @escaping @Sendable () async throws(StoreError) -> Result
+) throws -> Result {
+  let done = DispatchSemaphore(value: 0)
+  let outcome = Mutex<Swift.Result<Result, StoreError>?>(nil)
+  Task {
+    do throws(StoreError) {
+      let result = try await body()
+      outcome.withLock { $0 = .success(result) }
+    } catch {
+      outcome.withLock { $0 = .failure(error) }
+    }
+    done.signal()
+  }
+  done.wait()
+  guard let result = outcome.withLock({ $0 }) else { preconditionFailure("the task has set its outcome") }
+  return try result.get()
+}
+
+/// A run's summary for people.
+struct ScoreReport {
+  var summary: RunSummary
+  var seconds: Double
+
+  func write(to terminal: Terminal) {
+    let rate = seconds > 0 ? Int(Double(summary.events) / seconds) : 0
+    terminal.line(
+      terminal.styled(summary.pipeline, .bold)
+        + "   \(grouped(summary.events)) events = \(grouped(summary.accepted)) accepted + "
+        + "\(grouped(summary.rejectedCount)) rejected, \(grouped(summary.alerts)) alerts in "
+        + String(format: "%.2f s", seconds) + " (\(grouped(rate)) events/s)")
+    let reasons = RejectionReason.allCases.compactMap { reason in
+      summary.rejected[reason].map { "\(grouped($0)) \(reason.rawValue)" }
+    }
+    if !reasons.isEmpty { terminal.line("rejected " + reasons.joined(separator: "   ")) }
+    guard !summary.rules.isEmpty else { return }
+    var table = Table(columns: [
+      .init(title: "RULE", flexible: true), .init(title: "MODE"), .init(title: "MATCHES", alignment: .right),
+    ])
+    let hasErrors = summary.rules.contains { $0.errors > 0 }
+    if hasErrors { table.columns.append(.init(title: "ERRORS", alignment: .right)) }
+    if summary.positives != nil {
+      table.columns += [.init(title: "PRECISION", alignment: .right), .init(title: "RECALL", alignment: .right)]
+    }
+    func ratios(_ hits: RunSummary.Hits) -> [String] {
+      guard let positives = summary.positives else { return [] }
+      return [hits.precision, hits.recall(of: positives)].map { ratio in
+        ratio.map { String(format: "%.1f %%", $0 * 100) } ?? "-"
+      }
+    }
+    for rule in summary.rules {
+      table.rows.append(
+        [rule.id, rule.mode.rawValue, grouped(rule.matches)] + (hasErrors ? [grouped(rule.errors)] : [])
+          + ratios(rule.hits))
+    }
+    table.rows.append(
+      ["decision", "", grouped(summary.decisions)] + (hasErrors ? [""] : []) + ratios(summary.decisionHits))
+    table.write(to: terminal)
+  }
+}
