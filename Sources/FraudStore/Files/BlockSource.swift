@@ -6,6 +6,8 @@ struct InputBlock {
   enum Content {
     case events
     case large(LargeEvent)
+    /// A row group of a Parquet file, whose bytes its reader gets itself.
+    case rowGroup(ParquetFile, Int)
   }
 
   /// Blocks are numbered from 0 over all inputs.
@@ -33,6 +35,8 @@ final class BlockSource: @unchecked Sendable {
   private var nextInput = 0
   private var reader: OpenInput?
   private var number = 0
+  /// A Parquet file that is being handed out by row groups, and the next of them.
+  private var parquet: (file: ParquetFile, source: EventSource, nextGroup: Int)?
 
   /// An input that is being read.
   private final class OpenInput {
@@ -65,7 +69,11 @@ final class BlockSource: @unchecked Sendable {
     lock.lock()
     defer { lock.unlock() }
     while !isStopped() {
-      guard let open = try openInput() else { return nil }
+      if let block = nextRowGroup() { return block }
+      guard let open = try openInput() else {
+        if parquet == nil { return nil }
+        continue
+      }
       open.reader.observe(events: events, bytes: byteCount)
       let content: InputBlock.Content
       switch try open.reader.next(into: &bytes) {
@@ -86,12 +94,35 @@ final class BlockSource: @unchecked Sendable {
     return nil
   }
 
+  private func nextRowGroup() -> InputBlock? {
+    guard let (file, source, group) = parquet else { return nil }
+    guard group < file.metadata.rowGroups.count else {
+      parquet = nil
+      return nil
+    }
+    parquet?.nextGroup += 1
+    defer { number += 1 }
+    return InputBlock(
+      number: number, content: .rowGroup(file, group), source: source, isFirstOfInput: group == 0, linesBefore: 0,
+      columns: nil)
+  }
+
+  /// The input being read, or the next one; `nil` at the end and where the next one is a Parquet file.
   private func openInput() throws(StoreError) -> OpenInput? {
     if let reader { return reader }
     guard nextInput < inputs.count else { return nil }
     let path = inputs[nextInput]
     nextInput += 1
     let format = format ?? InputFormat(path: path)
+    let topic = path == "-" ? "stdin" : String(path.split(separator: "/").last ?? "")
+    if format == .parquet {
+      guard path != "-" else {
+        throw StoreError(
+          code: .corrupt, message: "Parquet cannot be read from stdin: its footer comes last; name the file")
+      }
+      parquet = (try ParquetFile(path: path), EventSource(topic: topic), 0)
+      return nil
+    }
     var blocks = BlockReader(try ByteStream(path: path), format: format, isStopped: isStopped)
     var columns: CSVLayout?
     var headerLines: Int64 = 0
@@ -104,7 +135,6 @@ final class BlockSource: @unchecked Sendable {
         throw StoreError(code: .corrupt, message: "\(path): \(error)")
       }
     }
-    let topic = path == "-" ? "stdin" : String(path.split(separator: "/").last ?? "")
     let open = OpenInput(blocks, source: EventSource(topic: topic), columns: columns, headerLines: headerLines)
     reader = open
     return open

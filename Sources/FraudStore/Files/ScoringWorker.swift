@@ -45,6 +45,9 @@ struct ScoringWorker {
         case .large(let event):
           guard reject(event, block) else { break blocks }
           events = 0
+        case .rowGroup(let file, let group):
+          guard try score(file, group, block) else { break blocks }
+          (events, byteCount) = (0, 0)
         case .events:
           byteCount = batch.byteCount
           guard let scored = score(block) else { break blocks }
@@ -90,6 +93,33 @@ struct ScoringWorker {
     return isUseful ? total.events : nil
   }
 
+  /// Reads and evaluates a row group; whether there is any use in going on.
+  private mutating func score(_ file: ParquetFile, _ group: Int, _ block: InputBlock) throws(StoreError) -> Bool {
+    let rowCount = file.metadata.rowGroups[group].rowCount
+    guard shared.count(block, events: rowCount, lines: 0) != nil else { return false }
+    var reader = try ParquetBatchReader(
+      file, schema: pipeline.definition.schema, layout: pipeline.layout, rowGroups: [group])
+    if var own = engine.take() {
+      while try reader.next() { evaluate(&own, &reader) }
+      engine = own
+    }
+    return shared.inTurn(block.number) { (writer, ordered) throws(StoreError) in
+      if var inOrder = ordered.take() {
+        while try reader.next() { evaluate(&inOrder, &reader) }
+        ordered = inOrder
+      }
+      try writer.write(output)
+    }
+  }
+
+  /// Evaluates the batch of a reader, which numbers its rows itself and rejects nothing.
+  private mutating func evaluate(_ engine: inout Engine, _ reader: inout ParquetBatchReader) {
+    swap(&batch, &reader.batch)
+    engine.evaluate(&batch)
+    write(engine)
+    swap(&batch, &reader.batch)
+  }
+
   private mutating func decodeNext(_ block: InputBlock) -> Bool {
     guard let columns = block.columns else { return pipeline.decoder.decodeLines(&batch, &state) }
     return pipeline.decoder.decodeRecords(&batch, &state, columns)
@@ -105,6 +135,11 @@ struct ScoringWorker {
     swap(&engine.decoding, &state)
     engine.evaluate(&batch)
     swap(&engine.decoding, &state)
+    write(engine)
+  }
+
+  /// Writes what an engine found in the batch.
+  private mutating func write(_ engine: borrowing Engine) {
     if shared.keepsErrors { writeErrors(engine) }
     switch emission {
     case .none: break

@@ -1,15 +1,15 @@
 /// CRC-32 of IEEE 802.3 (reflected, polynomial 0xEDB88320), as pages carry it.
 ///
-/// Eight tables let eight bytes go in per step, which measured several times faster than the bytewise form.
+/// Sixteen tables let sixteen bytes go in per step: a lookup does not wait for the one before.
 struct Checksum {
   private static let tables: [UInt32] = {
-    var tables = [UInt32](repeating: 0, count: 8 * 256)
+    var tables = [UInt32](repeating: 0, count: 16 * 256)
     for byte in 0..<256 {
       var value = UInt32(byte)
       for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1 }
       tables[byte] = value
     }
-    for slice in 1..<8 {
+    for slice in 1..<16 {
       for byte in 0..<256 {
         let previous = tables[(slice - 1) * 256 + byte]
         tables[slice * 256 + byte] = previous >> 8 ^ tables[Int(previous & 0xFF)]
@@ -27,14 +27,20 @@ struct Checksum {
     let tables = Self.tables.span
     var crc = state
     var position = 0
-    while bytes.byteCount - position >= 8 {
-      let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self).littleEndian ^ UInt64(crc)
+    while bytes.byteCount - position >= 16 {
+      let low = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self).littleEndian ^ UInt64(crc)
+      let high = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: position + 8, as: UInt64.self).littleEndian
       crc =
-        tables[0x700 | Int(word & 0xFF)] ^ tables[0x600 | Int(word >> 8 & 0xFF)]
-        ^ tables[0x500 | Int(word >> 16 & 0xFF)] ^ tables[0x400 | Int(word >> 24 & 0xFF)]
-        ^ tables[0x300 | Int(word >> 32 & 0xFF)] ^ tables[0x200 | Int(word >> 40 & 0xFF)]
-        ^ tables[0x100 | Int(word >> 48 & 0xFF)] ^ tables[Int(word >> 56)]
-      position += 8
+        tables[0xF00 | Int(low & 0xFF)] ^ tables[0xE00 | Int(low >> 8 & 0xFF)]
+        ^ tables[0xD00 | Int(low >> 16 & 0xFF)] ^ tables[0xC00 | Int(low >> 24 & 0xFF)]
+        ^ tables[0xB00 | Int(low >> 32 & 0xFF)] ^ tables[0xA00 | Int(low >> 40 & 0xFF)]
+        ^ tables[0x900 | Int(low >> 48 & 0xFF)] ^ tables[0x800 | Int(low >> 56)]
+      crc ^=
+        tables[0x700 | Int(high & 0xFF)] ^ tables[0x600 | Int(high >> 8 & 0xFF)]
+        ^ tables[0x500 | Int(high >> 16 & 0xFF)] ^ tables[0x400 | Int(high >> 24 & 0xFF)]
+        ^ tables[0x300 | Int(high >> 32 & 0xFF)] ^ tables[0x200 | Int(high >> 40 & 0xFF)]
+        ^ tables[0x100 | Int(high >> 48 & 0xFF)] ^ tables[Int(high >> 56)]
+      position += 16
     }
     while position < bytes.byteCount {
       let byte = unsafe bytes.unsafeLoad(fromByteOffset: position, as: UInt8.self)

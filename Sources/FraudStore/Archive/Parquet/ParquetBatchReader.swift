@@ -37,8 +37,8 @@ package struct ParquetBatchReader: ~Copyable {
   }
 
   package let file: ParquetFile
-  /// The rows just read.
-  package private(set) var batch: EventBatch
+  /// The rows just read. Whoever takes it away, as to compute its other columns, puts it back before the next rows.
+  package var batch: EventBatch
   private let schema: Schema
   private let verifiesChecksums: Bool
   private var columns: [Int] = []
