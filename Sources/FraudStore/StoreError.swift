@@ -18,6 +18,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let cluster = Code(value: .cluster)
   }
 
+  /// What a caller can branch on.
   public var code: Code
   /// For people: what failed, where, and what to do.
   public var message: String
@@ -31,5 +32,6 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     self.sqlState = sqlState
   }
 
+  /// The message.
   public var description: String { message }
 }

@@ -8,9 +8,13 @@ public struct ColumnDescription: Sendable, Hashable {
     case model
   }
 
+  /// The name, which rules find in any case.
   public var name: String
+  /// What its values are.
   public var type: FieldType
+  /// Whether a row may have no value.
   public var nullable: Bool
+  /// Where its values come from.
   public var origin: Origin
 
   /// Describes a column.
@@ -26,6 +30,7 @@ public struct ColumnDescription: Sendable, Hashable {
 ///
 /// Expressions, features and models refer to columns by their index here.
 public struct ColumnLayout: Sendable, Hashable {
+  /// The fields, then what is computed.
   public let columns: [ColumnDescription]
   /// How many of the first columns are decoded from the event.
   public let fieldCount: Int

@@ -4,6 +4,7 @@ public struct EventSource: Sendable, Hashable {
   public var topic: String
   /// Tells a topic from an earlier one of the same name; 0 for files.
   public var generation: String
+  /// The partition's number.
   public var partition: Int32
 
   /// Names a partition of a topic. Files use the base name, generation "0" and partition 0.
@@ -24,6 +25,7 @@ public struct EventPosition: Sendable, Hashable {
   public var timestamp: Int64?
   /// Where the message starts in ``EventBatch/bytes``, and how many bytes it has.
   public var start: Int
+  /// How many bytes the message has.
   public var count: Int
 
   /// Makes a position.
@@ -40,8 +42,10 @@ public struct EventPosition: Sendable, Hashable {
 ///
 /// Its word in the batch holds the offset in the low and the byte count in the high 32 bits.
 public struct TextSlice: Sendable, Hashable {
+  /// The packed form.
   public var word: UInt64
 
+  /// Takes the packed form.
   @inlinable
   public init(word: UInt64) { self.word = word }
 
@@ -51,10 +55,13 @@ public struct TextSlice: Sendable, Hashable {
     word = UInt64(truncatingIfNeeded: offset) & 0xFFFF_FFFF | UInt64(truncatingIfNeeded: count) << 32
   }
 
+  /// Where the slice starts.
   @inlinable
   public var offset: Int { Int(truncatingIfNeeded: word & 0xFFFF_FFFF) }
+  /// How many bytes it has.
   @inlinable
   public var count: Int { Int(truncatingIfNeeded: word >> 32) }
+  /// Where its bytes lie.
   @inlinable
   public var range: Range<Int> { offset..<(offset + count) }
 }
@@ -73,6 +80,7 @@ public struct EventBatch: Sendable {
   /// Readable bytes after the last one in use.
   public static let padding = 64
 
+  /// The columns, in order.
   public let layout: ColumnLayout
   /// Words a column has: the rows it can hold, rounded up to a whole bitmap word.
   public let stride: Int
@@ -81,7 +89,9 @@ public struct EventBatch: Sendable {
   /// Rows the batch can hold.
   public let capacity: Int
 
+  /// Where the events come from.
   public package(set) var source: EventSource
+  /// Rows in use.
   public package(set) var rowCount = 0
   package var words: [UInt64]
   package var validity: [UInt64]

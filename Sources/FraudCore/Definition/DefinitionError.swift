@@ -17,6 +17,7 @@ public struct DefinitionProblem: Sendable, Hashable, CustomStringConvertible {
     self.column = column
   }
 
+  /// The path and the message.
   public var description: String {
     path.isEmpty ? message : "\(path): \(message)"
   }
@@ -24,6 +25,7 @@ public struct DefinitionProblem: Sendable, Hashable, CustomStringConvertible {
 
 /// Everything that is wrong with a definition, in the order of the text. Never empty.
 public struct DefinitionError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The mistakes, at least one.
   public var problems: [DefinitionProblem]
 
   /// Collects problems.
@@ -31,6 +33,7 @@ public struct DefinitionError: Error, Sendable, Hashable, CustomStringConvertibl
     self.problems = problems
   }
 
+  /// One mistake a line.
   public var description: String {
     problems.map(\.description).joined(separator: "\n")
   }

@@ -17,10 +17,13 @@ public struct DefinitionValue: Sendable, Hashable {
 
   /// One key of an object and what it holds.
   public struct Member: Sendable, Hashable {
+    /// The key as it was written.
     public var key: String
+    /// What stands behind it.
     public var value: DefinitionValue
     /// Where the key stands.
     public var line: Int
+    /// See ``line``.
     public var column: Int
 
     /// Makes a member.
@@ -32,6 +35,7 @@ public struct DefinitionValue: Sendable, Hashable {
     }
   }
 
+  /// What the node holds.
   public var content: Content
   /// The line from 1, or 0 where the text is not known.
   public var line: Int

@@ -27,6 +27,7 @@ public enum Sensitivity: String, Sendable, Hashable, CaseIterable {
 public struct Field: Sendable, Hashable {
   /// The key in the event, matched exactly. Rules find it in any case.
   public var name: String
+  /// What its values are.
   public var type: FieldType
   /// Whether an event may leave the field out or say `null`.
   public var nullable: Bool
@@ -42,6 +43,7 @@ public struct Field: Sendable, Hashable {
   public var oneOf: [FieldValue]
   /// Stands in where the event has no value.
   public var defaultValue: FieldValue?
+  /// How its values are masked, where they must not be shown.
   public var sensitive: Sensitivity?
 
   /// Declares a field; only name and type are needed.
@@ -67,6 +69,7 @@ public struct Field: Sendable, Hashable {
 ///
 /// Names are unique without regard to case; ``PipelineDefinition`` checks that before it makes one.
 public struct Schema: Sendable, Hashable {
+  /// The fields in the order of the definition.
   public let fields: [Field]
 
   /// Takes fields whose names have been checked to be unique.
