@@ -27,9 +27,9 @@ extension RuleEvaluator {
       }
       copy(branch.value, taken, into: selection.into, batch)
     }
-    store(valid, valid: .all, into: selection.validInto, batch)
-    if let errorInto = selection.errorInto { store(error, valid: .all, into: errorInto, batch) }
-    if selection.result == .boolean { store(truth, valid: .all, into: selection.into, batch) }
+    store(valid, selection.validInto, words)
+    if let errorInto = selection.errorInto { store(error, errorInto, words) }
+    if selection.result == .boolean { store(truth, selection.into, words) }
   }
 
   private mutating func copy(_ operand: Operand, _ rows: RowBits, into: Int, _ batch: borrowing EventBatch) {

@@ -83,18 +83,25 @@ extension RuleEvaluator {
     case .or(let operands, let truth, let valid, let error):
       disjunction(plan, operands, truth, valid, error, words, batch)
     case .narrow(let within, let operand, let keep, let into):
-      for word in 0..<words {
-        let valid = bitWord(operand.valid, word, batch)
-        let error = bitWord(operand.error, word, batch)
-        let open =
-          switch keep {
-          case .notFalse: bitWord(operand.truth, word, batch) | ~(valid | error)
-          case .notTrue: ~(bitWord(operand.truth, word, batch) | error)
-          case .isTrue: bitWord(operand.truth, word, batch)
-          case .isNull: ~(valid | error)
-          }
-        setBitWord(into, word, open & bitWord(within, word, batch))
+      var open = load(within, words, batch)
+      let truth = load(operand.truth, words, batch)
+      switch keep {
+      case .isTrue:
+        for word in 0..<words { open[word] &= truth[word] }
+      case .notTrue:
+        let error = load(operand.error, words, batch)
+        for word in 0..<words { open[word] &= ~(truth[word] | error[word]) }
+      case .notFalse where operand.valid == .all:
+        for word in 0..<words { open[word] &= truth[word] }
+      case .notFalse, .isNull:
+        let valid = load(operand.valid, words, batch)
+        let error = load(operand.error, words, batch)
+        for word in 0..<words {
+          let isNull = ~(valid[word] | error[word])
+          open[word] &= keep == .isNull ? isNull : truth[word] | isNull
+        }
       }
+      store(open, into, words)
     case .integerArithmetic(
       let operation, let a, let b, let range, let valid, let error, let into, let validInto, let errorInto):
       let overflow = calculateIntegers(operation, a, b, range, into, batch)
@@ -116,12 +123,6 @@ extension RuleEvaluator {
       evaluate(plan.indexes[index], rows, batch)
     case .skip: break
     }
-  }
-
-  /// Writes rows as a bitmap.
-  @inline(__always)
-  private mutating func store(_ rows: borrowing RowBits, _ bitmap: Int, _ words: Int) {
-    for word in 0..<words { bits[bitmap * Self.bitmapWords + word] = rows[word] }
   }
 
   /// Runs an index, with the bitmaps lent to it.
@@ -158,53 +159,65 @@ extension RuleEvaluator {
     _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?, _ words: Int,
     _ batch: borrowing EventBatch
   ) {
-    for word in 0..<words {
-      var truth = UInt64.max
-      guard let validInto else {
-        for index in operands.indices { truth &= bitWord(plan.logic[index].truth, word, batch) }
-        setBitWord(truthInto, word, truth)
-        continue
-      }
-      // Rows decided as FALSE, and those where an operand raised before that.
-      var no: UInt64 = 0
-      var error: UInt64 = 0
+    var truth = RowBits(repeating: .max)
+    guard let validInto else {
       for index in operands.indices {
-        let isTrue = bitWord(plan.logic[index].truth, word, batch)
-        let open = ~(no | error)
-        error |= open & bitWord(plan.logic[index].error, word, batch)
-        no |= open & bitWord(plan.logic[index].valid, word, batch) & ~isTrue
-        truth &= isTrue
+        let isTrue = load(plan.logic[index].truth, words, batch)
+        for word in 0..<words { truth[word] &= isTrue[word] }
       }
-      setBitWord(truthInto, word, truth)
-      setBitWord(validInto, word, truth | no)
-      if let errorInto { setBitWord(errorInto, word, error) }
+      store(truth, truthInto, words)
+      return
     }
+    // Rows decided as FALSE, and those where an operand raised before that.
+    var no = RowBits(repeating: 0)
+    var error = RowBits(repeating: 0)
+    for index in operands.indices {
+      let isTrue = load(plan.logic[index].truth, words, batch)
+      let valid = load(plan.logic[index].valid, words, batch)
+      let raised = load(plan.logic[index].error, words, batch)
+      for word in 0..<words {
+        let open = ~(no[word] | error[word])
+        error[word] |= open & raised[word]
+        no[word] |= open & valid[word] & ~isTrue[word]
+        truth[word] &= isTrue[word]
+      }
+    }
+    for word in 0..<words { no[word] |= truth[word] }
+    store(truth, truthInto, words)
+    store(no, validInto, words)
+    if let errorInto { store(error, errorInto, words) }
   }
 
   private mutating func disjunction(
     _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?, _ words: Int,
     _ batch: borrowing EventBatch
   ) {
-    for word in 0..<words {
-      var truth: UInt64 = 0
-      guard let validInto else {
-        for index in operands.indices { truth |= bitWord(plan.logic[index].truth, word, batch) }
-        setBitWord(truthInto, word, truth)
-        continue
-      }
-      var no = UInt64.max
-      var error: UInt64 = 0
+    var truth = RowBits(repeating: 0)
+    guard let validInto else {
       for index in operands.indices {
-        let isTrue = bitWord(plan.logic[index].truth, word, batch)
-        let open = ~(truth | error)
-        error |= open & bitWord(plan.logic[index].error, word, batch)
-        truth |= open & isTrue
-        no &= bitWord(plan.logic[index].valid, word, batch) & ~isTrue
+        let isTrue = load(plan.logic[index].truth, words, batch)
+        for word in 0..<words { truth[word] |= isTrue[word] }
       }
-      setBitWord(truthInto, word, truth)
-      setBitWord(validInto, word, truth | no)
-      if let errorInto { setBitWord(errorInto, word, error) }
+      store(truth, truthInto, words)
+      return
     }
+    var no = RowBits(repeating: .max)
+    var error = RowBits(repeating: 0)
+    for index in operands.indices {
+      let isTrue = load(plan.logic[index].truth, words, batch)
+      let valid = load(plan.logic[index].valid, words, batch)
+      let raised = load(plan.logic[index].error, words, batch)
+      for word in 0..<words {
+        let open = ~(truth[word] | error[word])
+        error[word] |= open & raised[word]
+        truth[word] |= open & isTrue[word]
+        no[word] &= valid[word] & ~isTrue[word]
+      }
+    }
+    for word in 0..<words { no[word] |= truth[word] }
+    store(truth, truthInto, words)
+    store(no, validInto, words)
+    if let errorInto { store(error, errorInto, words) }
   }
 
   /// Moves rows from valid to error.

@@ -81,8 +81,11 @@ public struct RuleEvaluator: Sendable {
     while index < plan.steps.count {
       let step = plan.steps[index]
       index += 1
-      if case .skip(let bitmap, let target) = step {
-        if isEmpty(bitmap, batch.rowCount) { index = target }
+      if case .skip(let bitmap, let target, let clear) = step {
+        if isEmpty(bitmap, batch.rowCount) {
+          index = target
+          if let clear { store(RowBits(repeating: 0), clear, (batch.rowCount + 63) >> 6) }
+        }
       } else {
         run(step, plan, batch, lists)
       }
@@ -110,10 +113,15 @@ public struct RuleEvaluator: Sendable {
 
   /// The rows of a batch that are in both sources.
   func rows(_ a: BitSource, _ b: BitSource, _ batch: borrowing EventBatch) -> RowBits {
+    let words = (batch.rowCount + 63) >> 6
     var rows = batchRows
-    if a == .all && b == .all { return rows }
-    for word in 0..<((batch.rowCount + 63) >> 6) {
-      rows[word] &= bitWord(a, word, batch) & bitWord(b, word, batch)
+    if a != .all {
+      let some = load(a, words, batch)
+      for word in 0..<words { rows[word] &= some[word] }
+    }
+    if b != .all {
+      let some = load(b, words, batch)
+      for word in 0..<words { rows[word] &= some[word] }
     }
     return rows
   }
@@ -122,13 +130,27 @@ public struct RuleEvaluator: Sendable {
     bitWord(source, row >> 6, batch) >> UInt64(row & 63) & 1 == 1
   }
 
-  /// Writes rows as a bitmap, without those that have no value.
-  mutating func store(
-    _ rows: borrowing RowBits, valid: BitSource, into bitmap: Int, _ batch: borrowing EventBatch
-  ) {
-    for word in 0..<((batch.rowCount + 63) >> 6) {
-      bits[bitmap * Self.bitmapWords + word] = rows[word] & bitWord(valid, word, batch)
+  /// The rows of a source, as many words as asked for.
+  @inline(__always)
+  func load(_ source: BitSource, _ words: Int, _ batch: borrowing EventBatch) -> RowBits {
+    var rows = RowBits(repeating: 0)
+    switch source {
+    case .none: break
+    case .all: rows = RowBits(repeating: .max)
+    case .column(let column):
+      for word in 0..<words { rows[word] = batch.words[column * batch.stride + word] }
+    case .validity(let column):
+      for word in 0..<words { rows[word] = batch.validity[column * batch.bitmapStride + word] }
+    case .bitmap(let bitmap):
+      for word in 0..<words { rows[word] = bits[bitmap * Self.bitmapWords + word] }
     }
+    return rows
+  }
+
+  /// Writes rows as a bitmap.
+  @inline(__always)
+  mutating func store(_ rows: borrowing RowBits, _ bitmap: Int, _ words: Int) {
+    for word in 0..<words { bits[bitmap * Self.bitmapWords + word] = rows[word] }
   }
 
   mutating func setBitWord(_ bitmap: Int, _ word: Int, _ value: UInt64) {

@@ -6,8 +6,11 @@
 struct PredicateIndex: Sendable {
   /// Fewer predicates than this on a column are evaluated one by one.
   static let predicatesMin = 8
-  /// Predicates that hold in an elementary interval, on average, beyond which columns are compared one by one instead.
-  private static let averageMax = 48
+  /// The share of predicates that hold in an elementary interval, on average, up to which setting a bit for each costs less
+  /// than comparing all: one bit takes about as long as two comparisons.
+  private static let shareMax = 0.55
+  /// Entries of the lists of all intervals, four bytes each.
+  private static let membersMax = 4_000_000
 
   enum Key: Sendable {
     case integers, doubles, texts
@@ -110,9 +113,9 @@ struct PredicateIndex: Sendable {
         next += 1
       }
       intervalLists.append(addList(open.map(\.predicate)))
-      guard members.count <= Self.averageMax * starts.count else { return false }
+      guard members.count <= Self.membersMax else { return false }
     }
-    return true
+    return Double(members.count) <= Self.shareMax * Double(starts.count * ranges.count)
   }
 
   /// The list of an elementary interval.

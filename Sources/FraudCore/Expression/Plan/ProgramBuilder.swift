@@ -265,10 +265,17 @@ struct ProgramBuilder {
         if operands[index] == nil { operands[index] = emitStep(index, within: within) }
       case .resume(var frame):
         guard frame.next < frame.order.count else {
-          for skip in frame.skips {
-            if case .skip(let bitmap, _) = steps[skip] { steps[skip] = .skip(ifEmpty: bitmap, to: steps.count) }
-          }
+          let own = steps.count
           operands[frame.node] = emitLazy(frame.node, within: frame.outer)
+          for skip in frame.skips {
+            guard case .skip(let bitmap, _, _) = steps[skip] else { continue }
+            if case .and(_, let truth, nil, nil) = steps[own] {
+              // No row is open, none is NULL and none raised: all are FALSE.
+              steps[skip] = .skip(ifEmpty: bitmap, to: own + 1, clear: truth)
+            } else {
+              steps[skip] = .skip(ifEmpty: bitmap, to: own, clear: nil)
+            }
+          }
           continue
         }
         let position = frame.order[frame.next]
@@ -333,7 +340,7 @@ struct ProgramBuilder {
       frame.pending = []
       if case .bitmap(let bitmap) = frame.open {
         frame.skips.append(steps.count)
-        steps.append(.skip(ifEmpty: bitmap, to: steps.count + 1))
+        steps.append(.skip(ifEmpty: bitmap, to: steps.count + 1, clear: nil))
       }
       return frame.open
     default:

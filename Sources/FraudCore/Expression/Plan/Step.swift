@@ -34,8 +34,9 @@ enum Step: Sendable {
   case or(TableRange, truth: Int, valid: Int?, error: Int?)
   /// into := rows of `within` where an operand leaves something to decide
   case narrow(within: BitSource, LogicOperand, Keep, into: Int)
-  /// Goes on at another step where a bitmap has no row: those between are for its rows only.
-  case skip(ifEmpty: Int, to: Int)
+  /// Goes on at another step where a bitmap has no row: those between are for its rows only. `clear` is the result of an AND
+  /// that is passed over and then FALSE everywhere.
+  case skip(ifEmpty: Int, to: Int, clear: Int?)
   /// integers; an overflow moves the row from valid to error
   case integerArithmetic(
     Arithmetic, WordSource, WordSource, range: ClosedRange<Int64>, valid: BitSource, error: BitSource, into: Int,
