@@ -3,7 +3,7 @@
 
 /// Rows where a column of integers compares with a constant as asked.
 func compareIntegers(
-  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Int64, _ rows: borrowing RowBits,
+  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Int64, _ rows: RowBits,
   _ count: Int
 ) -> RowBits {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
@@ -23,7 +23,7 @@ func compareIntegers(
 /// Rows where two columns of integers compare as asked.
 func compareIntegers(
   _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int,
-  _ rows: borrowing RowBits, _ count: Int
+  _ rows: RowBits, _ count: Int
 ) -> RowBits {
   precondition(aStart + count <= a.count && bStart + count <= b.count, "\(count) rows in \(a.count), \(b.count) words")
   switch comparison {
@@ -50,7 +50,7 @@ func compareIntegers(
 
 /// Rows where a column of doubles compares with a constant as asked; NaN is greater than every number.
 func compareDoubles(
-  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Double, _ rows: borrowing RowBits,
+  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Double, _ rows: RowBits,
   _ count: Int
 ) -> RowBits {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
@@ -78,7 +78,7 @@ func compareDoubles(
 /// Rows where two columns of doubles compare as asked.
 func compareDoubles(
   _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int,
-  _ rows: borrowing RowBits, _ count: Int
+  _ rows: RowBits, _ count: Int
 ) -> RowBits {
   precondition(aStart + count <= a.count && bStart + count <= b.count, "\(count) rows in \(a.count), \(b.count) words")
   /// a < b with NaN last.
@@ -107,10 +107,10 @@ func compareDoubles(
 
 /// Rows where a column of integers lies between two constants, both included.
 func integersBetween(
-  _ words: Span<UInt64>, from start: Int, _ low: Int64, _ high: Int64, _ rows: borrowing RowBits, _ count: Int
+  _ words: Span<UInt64>, from start: Int, _ low: Int64, _ high: Int64, _ rows: RowBits, _ count: Int
 ) -> RowBits {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
-  guard low <= high else { return RowBits(repeating: 0) }
+  guard low <= high else { return .zero }
   // One unsigned comparison of the distance from the lower bound.
   let width = UInt64(bitPattern: high &- low)
   let from = UInt64(bitPattern: low)
@@ -119,7 +119,7 @@ func integersBetween(
 
 /// Rows where a column of doubles lies between two constants, both included.
 func doublesBetween(
-  _ words: Span<UInt64>, from start: Int, _ low: Double, _ high: Double, _ rows: borrowing RowBits, _ count: Int
+  _ words: Span<UInt64>, from start: Int, _ low: Double, _ high: Double, _ rows: RowBits, _ count: Int
 ) -> RowBits {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
   return testRows(in: rows, count, everyRow: true) { row in
@@ -155,7 +155,7 @@ func calculateDoubles(
 /// Integers from two columns of integers, and the rows where the result leaves the range.
 func calculateIntegers(
   _ operation: Arithmetic, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int, _ count: Int,
-  _ rows: borrowing RowBits, range: ClosedRange<Int64>, into result: inout MutableSpan<UInt64>
+  _ rows: RowBits, range: ClosedRange<Int64>, into result: inout MutableSpan<UInt64>
 ) -> RowBits {
   precondition(
     aStart + count <= a.count && bStart + count <= b.count && count <= result.count, "\(count) rows do not fit")
@@ -186,7 +186,7 @@ func convertIntegers(_ words: Span<UInt64>, from start: Int, _ count: Int, into 
 
 /// The rows of a set where a column's integer is in a set of constants.
 func integersIn(
-  _ set: borrowing IntegerSet, _ words: Span<UInt64>, from start: Int, _ rows: borrowing RowBits, _ count: Int
+  _ set: borrowing IntegerSet, _ words: Span<UInt64>, from start: Int, _ rows: RowBits, _ count: Int
 ) -> RowBits {
   testRows(in: rows, count) { set.contains(Int64(bitPattern: words[start &+ $0])) }
 }

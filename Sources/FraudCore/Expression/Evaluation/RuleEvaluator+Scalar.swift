@@ -1,35 +1,33 @@
 extension RuleEvaluator {
   // MARK: CASE and coalesce
 
-  mutating func select(_ selection: Selection, _ words: Int, _ batch: borrowing EventBatch) {
+  mutating func select(_ selection: Selection, _ batch: borrowing EventBatch) {
     var open = rows(selection.within, .all, batch)
-    var valid = RowBits(repeating: 0)
-    var error = RowBits(repeating: 0)
-    var truth = RowBits(repeating: 0)
+    var valid = RowBits.zero
+    var error = RowBits.zero
+    var truth = RowBits.zero
     for branch in selection.branches {
-      var taken = RowBits(repeating: 0)
-      for word in 0..<words {
-        let hasValue = bitWord(branch.value.valid, word, batch)
-        let raised = bitWord(branch.value.error, word, batch)
-        if let condition = branch.condition {
-          let chosen = open[word] & bitWord(condition.truth, word, batch)
-          let conditionRaised = open[word] & bitWord(condition.error, word, batch)
-          error[word] |= conditionRaised | (chosen & raised)
-          taken[word] = chosen & hasValue
-          open[word] &= ~(chosen | conditionRaised)
-        } else {
-          error[word] |= open[word] & raised
-          taken[word] = open[word] & hasValue
-          open[word] &= ~(hasValue | raised)
-        }
-        valid[word] |= taken[word]
-        if case .bits(let source) = branch.value.value { truth[word] |= taken[word] & bitWord(source, word, batch) }
+      let hasValue = load(branch.value.valid, batch)
+      let raised = load(branch.value.error, batch)
+      let taken: RowBits
+      if let condition = branch.condition {
+        let chosen = open & load(LogicOperand(condition).truth, batch)
+        let conditionRaised = open & load(condition.error, batch)
+        error |= conditionRaised | (chosen & raised)
+        taken = chosen & hasValue
+        open &= ~(chosen | conditionRaised)
+      } else {
+        error |= open & raised
+        taken = open & hasValue
+        open &= ~(hasValue | raised)
       }
+      valid |= taken
+      if case .bits(let source) = branch.value.value { truth |= taken & load(source, batch) }
       copy(branch.value, taken, into: selection.into, batch)
     }
-    store(valid, selection.validInto, words)
-    if let errorInto = selection.errorInto { store(error, errorInto, words) }
-    if selection.result == .boolean { store(truth, selection.into, words) }
+    store(valid, selection.validInto)
+    if let errorInto = selection.errorInto { store(error, errorInto) }
+    if selection.result == .boolean { store(truth, selection.into) }
   }
 
   private mutating func copy(_ operand: Operand, _ rows: RowBits, into: Int, _ batch: borrowing EventBatch) {
@@ -53,11 +51,11 @@ extension RuleEvaluator {
 
   // MARK: Row by row
 
-  mutating func scalar(_ step: ScalarStep, _ words: Int, _ batch: borrowing EventBatch) {
+  mutating func scalar(_ step: ScalarStep, _ batch: borrowing EventBatch) {
     let rows = rows(step.valid, step.guardSource, batch)
-    var valid = RowBits(repeating: 0)
-    var raised = RowBits(repeating: 0)
-    var truth = RowBits(repeating: 0)
+    var valid = RowBits.zero
+    var raised = RowBits.zero
+    var truth = RowBits.zero
     var arguments = [Value](repeating: .null, count: step.operands.count)
     forEachRow(in: rows, batch.rowCount) { row in
       let bit: UInt64 = 1 &<< UInt64(row & 63)
@@ -85,11 +83,10 @@ extension RuleEvaluator {
         raised[row >> 6] |= bit
       }
     }
-    for word in 0..<words {
-      setBitWord(step.validInto, word, valid[word])
-      if let errorInto = step.errorInto { setBitWord(errorInto, word, raised[word] | bitWord(step.error, word, batch)) }
-      if step.result == .boolean { setBitWord(step.into, word, truth[word]) }
-    }
+    let errors = raised | load(step.error, batch)
+    store(valid, step.validInto)
+    if let errorInto = step.errorInto { store(errors, errorInto) }
+    if step.result == .boolean { store(truth, step.into) }
   }
 
   /// One operand's value in a row.

@@ -1,123 +1,101 @@
 extension RuleEvaluator {
   mutating func run(_ step: Step, _ plan: Plan, _ batch: borrowing EventBatch, _ lists: [ListValues]) {
-    let words = (batch.rowCount + 63) >> 6
     switch step {
     case .combine(let operands, let valid, let error):
-      combine(plan, operands, valid, error, words, batch)
+      combine(plan, operands, valid, error, batch)
     case .compareIntegers(let comparison, let a, let b, let valid, let within, let truth):
-      store(compareNumbers(comparison, a, b, doubles: false, rows(valid, within, batch), batch), truth, words)
+      store(compareNumbers(comparison, a, b, doubles: false, rows(valid, within, batch), batch), truth)
     case .compareDoubles(let comparison, let a, let b, let valid, let within, let truth):
-      store(compareNumbers(comparison, a, b, doubles: true, rows(valid, within, batch), batch), truth, words)
+      store(compareNumbers(comparison, a, b, doubles: true, rows(valid, within, batch), batch), truth)
     case .integersBetween(let source, let low, let high, let valid, let within, let truth):
       let rows = rows(valid, within, batch)
       let found = withWords(source, batch) {
         FraudCore.integersBetween($0, from: $1, low, high, rows, batch.rowCount)
       }
-      store(found, truth, words)
+      store(found, truth)
     case .doublesBetween(let source, let low, let high, let valid, let within, let truth):
       let rows = rows(valid, within, batch)
       let found = withWords(source, batch) { FraudCore.doublesBetween($0, from: $1, low, high, rows, batch.rowCount) }
-      store(found, truth, words)
+      store(found, truth)
     case .compareTexts(let comparison, let a, let b, let valid, let within, let truth):
-      store(compareTexts(comparison, a, b, rows(valid, within, batch), batch), truth, words)
+      store(compareTexts(comparison, a, b, rows(valid, within, batch), batch), truth)
     case .compareBits(let comparison, let a, let b, let valid, let truth):
-      for word in 0..<words {
-        let x = bitWord(a, word, batch)
-        let y = bitWord(b, word, batch)
-        let result =
-          switch comparison {
-          case .equal, .nullSafeEqual: ~(x ^ y)
-          case .notEqual: x ^ y
-          case .less: ~x & y
-          case .lessOrEqual: ~x | y
-          case .greater: x & ~y
-          case .greaterOrEqual: x | ~y
-          }
-        setBitWord(truth, word, result & bitWord(valid, word, batch))
-      }
+      let x = load(a, batch)
+      let y = load(b, batch)
+      let result =
+        switch comparison {
+        case .equal, .nullSafeEqual: ~(x ^ y)
+        case .notEqual: x ^ y
+        case .less: ~x & y
+        case .lessOrEqual: ~x | y
+        case .greater: x & ~y
+        case .greaterOrEqual: x | ~y
+        }
+      store(result & load(valid, batch), truth)
     case .integersIn(let source, let set, let valid, let within, let truth):
       let rows = rows(valid, within, batch)
       let found = withWords(source, batch) {
         FraudCore.integersIn(plan.integerSets[set], $0, from: $1, rows, batch.rowCount)
       }
-      store(found, truth, words)
+      store(found, truth)
     case .textsIn(let source, let set, let valid, let within, let truth):
       let rows = rows(valid, within, batch)
       let found = withTexts(source, batch) {
         FraudCore.textsIn(plan.textSets[set], $0, from: $1, $2, rows, batch.rowCount)
       }
-      store(found, truth, words)
+      store(found, truth)
     case .inList(let index, let list, let within, let truth):
       let operand = plan.listOperands[index]
       let rows = rows(operand.valid, within, batch)
       let found = testRows(in: rows, batch.rowCount) { contains(lists[list], operand, row: $0, batch) }
-      store(found, truth, words)
+      store(found, truth)
     case .like(let source, let search, let valid, let within, let truth):
       let rows = rows(valid, within, batch)
       let found = withTexts(source, batch) {
         searchTexts(plan.searches[search], $0, from: $1, $2, rows, batch.rowCount)
       }
-      store(found, truth, words)
+      store(found, truth)
     case .matches(let source, let expression, let valid, let within, let truth):
-      store(match(source, expression, rows(valid, within, batch), batch), truth, words)
-    case .not(let source, let valid, let truth):
-      for word in 0..<words {
-        setBitWord(truth, word, ~bitWord(source, word, batch) & bitWord(valid, word, batch))
-      }
-    case .isNull(let valid, let error, let truth):
-      for word in 0..<words {
-        setBitWord(truth, word, ~(bitWord(valid, word, batch) | bitWord(error, word, batch)))
-      }
-    case .subtract(let a, let b, let truth):
-      for word in 0..<words { setBitWord(truth, word, bitWord(a, word, batch) & ~bitWord(b, word, batch)) }
+      store(match(source, expression, rows(valid, within, batch), batch), truth)
+    case .not(let source, let valid, let truth): store(load(valid, batch) & ~load(source, batch), truth)
+    case .isNull(let valid, let error, let truth): store(~(load(valid, batch) | load(error, batch)), truth)
+    case .subtract(let a, let b, let truth): store(load(a, batch) & ~load(b, batch), truth)
     case .nullSafeEqual(let equal, let operands, let truth):
       let a = plan.logic[operands.start]
       let b = plan.logic[operands.start + 1]
-      for word in 0..<words {
-        let left = bitWord(a.valid, word, batch) | bitWord(a.error, word, batch)
-        let right = bitWord(b.valid, word, batch) | bitWord(b.error, word, batch)
-        setBitWord(truth, word, bitWord(equal, word, batch) | ~(left | right))
-      }
+      let left = load(a.valid, batch) | load(a.error, batch)
+      let right = load(b.valid, batch) | load(b.error, batch)
+      store(load(equal, batch) | ~(left | right), truth)
     case .and(let operands, let truth, let valid, let error):
-      conjunction(plan, operands, truth, valid, error, words, batch)
+      conjunction(plan, operands, truth, valid, error, batch)
     case .or(let operands, let truth, let valid, let error):
-      disjunction(plan, operands, truth, valid, error, words, batch)
+      disjunction(plan, operands, truth, valid, error, batch)
     case .narrow(let within, let operand, let keep, let into):
-      var open = load(within, words, batch)
-      let truth = load(operand.truth, words, batch)
+      let open = load(within, batch)
+      let truth = load(operand.truth, batch)
       switch keep {
-      case .isTrue:
-        for word in 0..<words { open[word] &= truth[word] }
-      case .notTrue:
-        let error = load(operand.error, words, batch)
-        for word in 0..<words { open[word] &= ~(truth[word] | error[word]) }
-      case .notFalse where operand.valid == .all:
-        for word in 0..<words { open[word] &= truth[word] }
-      case .notFalse, .isNull:
-        let valid = load(operand.valid, words, batch)
-        let error = load(operand.error, words, batch)
-        for word in 0..<words {
-          let isNull = ~(valid[word] | error[word])
-          open[word] &= keep == .isNull ? isNull : truth[word] | isNull
-        }
+      case .isTrue: store(open & truth, into)
+      case .notTrue: store(open & ~(truth | load(operand.error, batch)), into)
+      case .notFalse where operand.valid == .all: store(open & truth, into)
+      case .notFalse: store(open & (truth | ~(load(operand.valid, batch) | load(operand.error, batch))), into)
+      case .isNull: store(open & ~(load(operand.valid, batch) | load(operand.error, batch)), into)
       }
-      store(open, into, words)
     case .integerArithmetic(
       let operation, let a, let b, let range, let valid, let error, let into, let validInto, let errorInto):
       let overflow = calculateIntegers(operation, a, b, range, into, batch)
-      raise(overflow, valid, error, validInto, errorInto, words, batch)
+      raise(overflow, valid, error, validInto, errorInto, batch)
     case .doubleArithmetic(let operation, let a, let b, let into):
       calculateDoubles(operation, a, b, into, batch)
     case .zeroDivisor(let source, let valid, let error, let validInto, let errorInto):
       let rows = rows(valid, .all, batch)
       let zeros = withWords(source, batch) { compareDoubles(.equal, $0, from: $1, 0, rows, batch.rowCount) }
-      raise(zeros, valid, error, validInto, errorInto, words, batch)
+      raise(zeros, valid, error, validInto, errorInto, batch)
     case .integersToDoubles(let source, let into):
       var result = takeRegister(into)
       withWords(source, batch) { convertInto(&result, $0, $1, batch.rowCount) }
       registers[into] = result
-    case .select(let index): select(plan.selections[index], words, batch)
-    case .scalar(let index): scalar(plan.scalars[index], words, batch)
+    case .select(let index): select(plan.selections[index], batch)
+    case .scalar(let index): scalar(plan.scalars[index], batch)
     case .index(let index):
       let rows = rows(plan.indexes[index].valid, .all, batch)
       evaluate(plan.indexes[index], rows, batch)
@@ -138,98 +116,77 @@ extension RuleEvaluator {
   // MARK: Logic
 
   private mutating func combine(
-    _ plan: Plan, _ operands: TableRange, _ validInto: Int, _ errorInto: Int?, _ words: Int,
-    _ batch: borrowing EventBatch
+    _ plan: Plan, _ operands: TableRange, _ validInto: Int, _ errorInto: Int?, _ batch: borrowing EventBatch
   ) {
-    for word in 0..<words {
-      var valid = UInt64.max
-      var error: UInt64 = 0
-      for index in operands.indices {
-        let operand = plan.logic[index]
-        // An operand behind a NULL or an error is not looked at.
-        error |= valid & bitWord(operand.error, word, batch)
-        valid &= bitWord(operand.valid, word, batch)
-      }
-      setBitWord(validInto, word, valid)
-      if let errorInto { setBitWord(errorInto, word, error) }
+    var valid = RowBits(repeating: .max)
+    var error = RowBits.zero
+    for index in operands.indices {
+      // An operand behind a NULL or an error is not looked at.
+      error |= valid & load(plan.logic[index].error, batch)
+      valid &= load(plan.logic[index].valid, batch)
     }
+    store(valid, validInto)
+    if let errorInto { store(error, errorInto) }
   }
 
   private mutating func conjunction(
-    _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?, _ words: Int,
+    _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?,
     _ batch: borrowing EventBatch
   ) {
     var truth = RowBits(repeating: .max)
     guard let validInto else {
-      for index in operands.indices {
-        let isTrue = load(plan.logic[index].truth, words, batch)
-        for word in 0..<words { truth[word] &= isTrue[word] }
-      }
-      store(truth, truthInto, words)
+      for index in operands.indices { truth &= load(plan.logic[index].truth, batch) }
+      store(truth, truthInto)
       return
     }
     // Rows decided as FALSE, and those where an operand raised before that.
-    var no = RowBits(repeating: 0)
-    var error = RowBits(repeating: 0)
+    var no = RowBits.zero
+    var error = RowBits.zero
     for index in operands.indices {
-      let isTrue = load(plan.logic[index].truth, words, batch)
-      let valid = load(plan.logic[index].valid, words, batch)
-      let raised = load(plan.logic[index].error, words, batch)
-      for word in 0..<words {
-        let open = ~(no[word] | error[word])
-        error[word] |= open & raised[word]
-        no[word] |= open & valid[word] & ~isTrue[word]
-        truth[word] &= isTrue[word]
-      }
+      let isTrue = load(plan.logic[index].truth, batch)
+      let open = ~(no | error)
+      error |= open & load(plan.logic[index].error, batch)
+      no |= open & load(plan.logic[index].valid, batch) & ~isTrue
+      truth &= isTrue
     }
-    for word in 0..<words { no[word] |= truth[word] }
-    store(truth, truthInto, words)
-    store(no, validInto, words)
-    if let errorInto { store(error, errorInto, words) }
+    store(truth, truthInto)
+    store(truth | no, validInto)
+    if let errorInto { store(error, errorInto) }
   }
 
   private mutating func disjunction(
-    _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?, _ words: Int,
+    _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?,
     _ batch: borrowing EventBatch
   ) {
-    var truth = RowBits(repeating: 0)
+    var truth = RowBits.zero
     guard let validInto else {
-      for index in operands.indices {
-        let isTrue = load(plan.logic[index].truth, words, batch)
-        for word in 0..<words { truth[word] |= isTrue[word] }
-      }
-      store(truth, truthInto, words)
+      for index in operands.indices { truth |= load(plan.logic[index].truth, batch) }
+      store(truth, truthInto)
       return
     }
     var no = RowBits(repeating: .max)
-    var error = RowBits(repeating: 0)
+    var error = RowBits.zero
     for index in operands.indices {
-      let isTrue = load(plan.logic[index].truth, words, batch)
-      let valid = load(plan.logic[index].valid, words, batch)
-      let raised = load(plan.logic[index].error, words, batch)
-      for word in 0..<words {
-        let open = ~(truth[word] | error[word])
-        error[word] |= open & raised[word]
-        truth[word] |= open & isTrue[word]
-        no[word] &= valid[word] & ~isTrue[word]
-      }
+      let isTrue = load(plan.logic[index].truth, batch)
+      let open = ~(truth | error)
+      error |= open & load(plan.logic[index].error, batch)
+      truth |= open & isTrue
+      no &= load(plan.logic[index].valid, batch) & ~isTrue
     }
-    for word in 0..<words { no[word] |= truth[word] }
-    store(truth, truthInto, words)
-    store(no, validInto, words)
-    if let errorInto { store(error, errorInto, words) }
+    store(truth, truthInto)
+    store(truth | no, validInto)
+    if let errorInto { store(error, errorInto) }
   }
 
   /// Moves rows from valid to error.
   private mutating func raise(
-    _ raising: borrowing RowBits, _ valid: BitSource, _ error: BitSource, _ validInto: Int, _ errorInto: Int,
-    _ words: Int, _ batch: borrowing EventBatch
+    _ raising: RowBits, _ valid: BitSource, _ error: BitSource, _ validInto: Int, _ errorInto: Int,
+    _ batch: borrowing EventBatch
   ) {
-    for word in 0..<words {
-      let before = bitWord(valid, word, batch)
-      setBitWord(errorInto, word, bitWord(error, word, batch) | (before & raising[word]))
-      setBitWord(validInto, word, before & ~raising[word])
-    }
+    let before = load(valid, batch)
+    let errors = load(error, batch) | (before & raising)
+    store(before & ~raising, validInto)
+    store(errors, errorInto)
   }
 
   // MARK: Numbers
@@ -245,7 +202,7 @@ extension RuleEvaluator {
         doubles
         ? compare(Double(bitPattern: x), Double(bitPattern: y))
         : compare(.integer(Int64(bitPattern: x)), .integer(Int64(bitPattern: y)))
-      return comparison.holds(order) ? rows : RowBits(repeating: 0)
+      return comparison.holds(order) ? rows : .zero
     case (_, .constant(let word)):
       return withWords(a, batch) {
         doubles
@@ -328,7 +285,7 @@ extension RuleEvaluator {
     switch (a, b) {
     case (.constant(let x), .constant(let y)):
       let order = compareSlices(arena.span, TextSlice(word: x), arena.span, TextSlice(word: y))
-      return comparison.holds(order) ? rows : RowBits(repeating: 0)
+      return comparison.holds(order) ? rows : .zero
     case (.constant, _): return compareTexts(comparison.mirrored, b, a, rows, batch)
     case (_, .constant(let word)):
       let constant = TextSlice(word: word)
@@ -337,9 +294,7 @@ extension RuleEvaluator {
         case .equal, .nullSafeEqual:
           return textsEqual(x, from: xStart, xBytes, arena.span.extracting(constant.range), rows, count)
         case .notEqual:
-          var equal = textsEqual(x, from: xStart, xBytes, arena.span.extracting(constant.range), rows, count)
-          for word in 0..<Self.bitmapWords { equal[word] = rows[word] & ~equal[word] }
-          return equal
+          return rows & ~textsEqual(x, from: xStart, xBytes, arena.span.extracting(constant.range), rows, count)
         default:
           return FraudCore.compareTexts(comparison, x, from: xStart, xBytes, constant, arena.span, rows, count)
         }
@@ -356,7 +311,7 @@ extension RuleEvaluator {
   private mutating func match(
     _ source: WordSource, _ expression: Int, _ rows: RowBits, _ batch: borrowing EventBatch
   ) -> RowBits {
-    var found = RowBits(repeating: 0)
+    var found = RowBits.zero
     let made = arena
     forEachRow(in: rows, batch.rowCount) { row in
       let range = slice(source, row: row, batch).range

@@ -17,7 +17,7 @@ public struct RuleEvaluator: Sendable {
   var arena: [UInt8]
   var arenaCount: Int
   /// The rows of the batch.
-  var batchRows = RowBits(repeating: 0)
+  var batchRows = RowBits.zero
 
   /// Allocates what the program needs: about 8 KiB for each intermediate column of numbers or texts and 128 bytes for each
   /// of truth values.
@@ -54,19 +54,21 @@ public struct RuleEvaluator: Sendable {
     for rule in plan.results.indices {
       let result = LogicOperand(plan.results[rule])
       let start = rule * outcomes.stride
-      if case .bitmap(let truth) = result.truth, result.valid == .all {
+      let truth = load(result.truth, batch) & batchRows
+      if result.valid == .all {
         for word in 0..<words {
-          outcomes.triggered[start + word] = bits[truth * Self.bitmapWords + word] & batchRows[word]
+          outcomes.triggered[start + word] = truth[word]
           outcomes.error[start + word] = 0
           outcomes.null[start + word] = 0
         }
         continue
       }
+      let error = load(result.error, batch) & batchRows
+      let null = batchRows & ~(load(result.valid, batch) | error)
       for word in 0..<words {
-        let error = bitWord(result.error, word, batch) & batchRows[word]
-        outcomes.triggered[start + word] = bitWord(result.truth, word, batch) & batchRows[word]
-        outcomes.error[start + word] = error
-        outcomes.null[start + word] = ~bitWord(result.valid, word, batch) & ~error & batchRows[word]
+        outcomes.triggered[start + word] = truth[word]
+        outcomes.error[start + word] = error[word]
+        outcomes.null[start + word] = null[word]
       }
     }
   }
@@ -82,20 +84,14 @@ public struct RuleEvaluator: Sendable {
       let step = plan.steps[index]
       index += 1
       if case .skip(let bitmap, let target, let clear) = step {
-        if isEmpty(bitmap, batch.rowCount) {
+        if load(.bitmap(bitmap), batch) & batchRows == .zero {
           index = target
-          if let clear { store(RowBits(repeating: 0), clear, (batch.rowCount + 63) >> 6) }
+          if let clear { store(.zero, clear) }
         }
       } else {
         run(step, plan, batch, lists)
       }
     }
-  }
-
-  private func isEmpty(_ bitmap: Int, _ count: Int) -> Bool {
-    var any: UInt64 = 0
-    for word in 0..<((count + 63) >> 6) { any |= bits[bitmap * Self.bitmapWords + word] & batchRows[word] }
-    return any == 0
   }
 
   // MARK: Reading bits
@@ -113,16 +109,9 @@ public struct RuleEvaluator: Sendable {
 
   /// The rows of a batch that are in both sources.
   func rows(_ a: BitSource, _ b: BitSource, _ batch: borrowing EventBatch) -> RowBits {
-    let words = (batch.rowCount + 63) >> 6
     var rows = batchRows
-    if a != .all {
-      let some = load(a, words, batch)
-      for word in 0..<words { rows[word] &= some[word] }
-    }
-    if b != .all {
-      let some = load(b, words, batch)
-      for word in 0..<words { rows[word] &= some[word] }
-    }
+    if a != .all { rows &= load(a, batch) }
+    if b != .all { rows &= load(b, batch) }
     return rows
   }
 
@@ -130,31 +119,31 @@ public struct RuleEvaluator: Sendable {
     bitWord(source, row >> 6, batch) >> UInt64(row & 63) & 1 == 1
   }
 
-  /// The rows of a source, as many words as asked for.
+  /// The rows of a source. Those beyond the batch's are any.
   @inline(__always)
-  func load(_ source: BitSource, _ words: Int, _ batch: borrowing EventBatch) -> RowBits {
-    var rows = RowBits(repeating: 0)
+  func load(_ source: BitSource, _ batch: borrowing EventBatch) -> RowBits {
     switch source {
-    case .none: break
-    case .all: rows = RowBits(repeating: .max)
-    case .column(let column):
-      for word in 0..<words { rows[word] = batch.words[column * batch.stride + word] }
-    case .validity(let column):
-      for word in 0..<words { rows[word] = batch.validity[column * batch.bitmapStride + word] }
-    case .bitmap(let bitmap):
-      for word in 0..<words { rows[word] = bits[bitmap * Self.bitmapWords + word] }
+    case .none: return .zero
+    case .all: return RowBits(repeating: .max)
+    case .column(let column): return load(batch.words.span, column * batch.stride, batch.rowCount)
+    case .validity(let column): return load(batch.validity.span, column * batch.bitmapStride, batch.rowCount)
+    case .bitmap(let bitmap): return bits.span.rowBits(at: bitmap &* Self.bitmapWords)
     }
+  }
+
+  @inline(__always)
+  private func load(_ words: Span<UInt64>, _ start: Int, _ count: Int) -> RowBits {
+    if start &+ Self.bitmapWords <= words.count { return words.rowBits(at: start) }
+    var rows = RowBits.zero
+    for word in 0..<((count &+ 63) >> 6) { rows[word] = words[start &+ word] }
     return rows
   }
 
   /// Writes rows as a bitmap.
   @inline(__always)
-  mutating func store(_ rows: borrowing RowBits, _ bitmap: Int, _ words: Int) {
-    for word in 0..<words { bits[bitmap * Self.bitmapWords + word] = rows[word] }
-  }
-
-  mutating func setBitWord(_ bitmap: Int, _ word: Int, _ value: UInt64) {
-    bits[bitmap * Self.bitmapWords + word] = value
+  mutating func store(_ rows: RowBits, _ bitmap: Int) {
+    var words = bits.mutableSpan
+    for word in 0..<Self.bitmapWords { words[bitmap &* Self.bitmapWords &+ word] = rows[word] }
   }
 
   /// The words that a source reads from and where they start; constants have registers of their own where this is asked.

@@ -3,7 +3,7 @@
 
 /// Rows whose text equals a constant: byte count and first eight bytes in one comparison, then the rest.
 func textsEqual(
-  _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ constant: Span<UInt8>, _ rows: borrowing RowBits,
+  _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ constant: Span<UInt8>, _ rows: RowBits,
   _ count: Int
 ) -> RowBits {
   let size = constant.count
@@ -39,7 +39,7 @@ private func hasRest(_ bytes: Span<UInt8>, _ offset: Int, _ text: Span<UInt8>) -
 /// Rows whose text compares with another text of the row as asked.
 func compareTexts(
   _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ aBytes: Span<UInt8>, _ b: Span<UInt64>,
-  from bStart: Int, _ bBytes: Span<UInt8>, _ rows: borrowing RowBits, _ count: Int
+  from bStart: Int, _ bBytes: Span<UInt8>, _ rows: RowBits, _ count: Int
 ) -> RowBits {
   testRows(in: rows, count) { row in
     let left = TextSlice(word: a[aStart &+ row])
@@ -51,7 +51,7 @@ func compareTexts(
 /// Rows whose text compares with a constant as asked.
 func compareTexts(
   _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ constant: TextSlice,
-  _ constantBytes: Span<UInt8>, _ rows: borrowing RowBits, _ count: Int
+  _ constantBytes: Span<UInt8>, _ rows: RowBits, _ count: Int
 ) -> RowBits {
   testRows(in: rows, count) { row in
     comparison.holds(compareSlices(bytes, TextSlice(word: words[start &+ row]), constantBytes, constant))
@@ -76,7 +76,7 @@ func compareSlices(_ a: Span<UInt8>, _ left: TextSlice, _ b: Span<UInt8>, _ righ
 
 /// The rows of a set whose text is in a set of constants.
 func textsIn(
-  _ set: borrowing TextSet, _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ rows: borrowing RowBits,
+  _ set: borrowing TextSet, _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ rows: RowBits,
   _ count: Int
 ) -> RowBits {
   testRows(in: rows, count) { row in
@@ -89,7 +89,7 @@ func textsIn(
 /// The rows of a set whose text matches a search.
 func searchTexts(
   _ search: borrowing TextSearch, _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>,
-  _ rows: borrowing RowBits, _ count: Int
+  _ rows: RowBits, _ count: Int
 ) -> RowBits {
   let text = search.text.span
   let size = text.count

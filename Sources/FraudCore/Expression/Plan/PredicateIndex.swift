@@ -146,7 +146,7 @@ struct PredicateIndex: Sendable {
 
   /// Writes the bitmaps of all predicates for the rows of a set.
   func evaluate(
-    _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ rows: borrowing RowBits, _ count: Int,
+    _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ rows: RowBits, _ count: Int,
     into bits: inout MutableSpan<UInt64>
   ) {
     let wordCount = (count &+ 63) >> 6
