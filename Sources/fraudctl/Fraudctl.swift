@@ -7,7 +7,8 @@ struct Fraudctl: ParsableCommand {
     abstract: "Find fraud in event streams: score files, process Kafka topics, keep alerts.",
     version: "0.1.0",
     subcommands: [
-      DemoCommand.self, ScoreCommand.self, ProcessCommand.self, PipelineCommand.self, AlertsCommand.self,
+      DemoCommand.self, ScoreCommand.self, ProcessCommand.self, PipelineCommand.self, RulesCommand.self,
+      AlertsCommand.self,
       RejectedCommand.self,
       ProduceCommand.self, BrokerCommand.self, DatabaseCommand.self, ArchiveCommand.self,
     ])

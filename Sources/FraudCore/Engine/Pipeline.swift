@@ -61,7 +61,7 @@ public struct Pipeline: Sendable {
       definition.features, schema: definition.schema, eventTime: definition.eventTime, label: definition.label,
       key: definition.key, deduplicate: definition.deduplication, lists: lists, zones: zones, reader: &reader)
     layout = features.layout
-    let compiler = ExpressionCompiler(layout: layout, lists: lists)
+    let compiler = ExpressionCompiler(layout: layout, lists: lists, zones: zones)
     let label = definition.label.flatMap { features.layout.index(of: $0) }
     var rules: [Rule] = []
     var scored: [ScoredRule] = []

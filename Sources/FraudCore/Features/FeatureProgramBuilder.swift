@@ -308,7 +308,7 @@ extension FeatureDefinition {
 
 extension CheckedExpression {
   /// The columns it reads.
-  var columns: [Int] {
+  package var columns: [Int] {
     var columns: [Int] = []
     for node in nodes {
       if case .column(let column) = node.operation, !columns.contains(column) { columns.append(column) }

@@ -11,9 +11,13 @@ let systemTimeZones: TimeZones = {
       if let rules = known[name] { return rules }
       // Names are words, digits, '_', '-', '+' and '/', so none leads out of the folder.
       let isName = name.utf8.allSatisfy { $0 == 0x2B || $0 == 0x2D || $0 == 0x2F || $0 == 0x5F || isAlphanumeric($0) }
+      // Beside the zones the folder holds copies with other rules, and files that are no zones.
+      let isZone = !["posix", "right", "posixrules", "localtime", "Factory"].contains(
+        name.split(separator: "/").first.map(String.init) ?? "")
       let file = "/usr/share/zoneinfo/\(name)"
       let rules =
-        isName ? FileManager.default.contents(atPath: file).flatMap { try? TimeZoneRules(tzif: Array($0)) } : nil
+        isName && isZone
+        ? FileManager.default.contents(atPath: file).flatMap { try? TimeZoneRules(tzif: Array($0)) } : nil
       known[name] = .some(rules)
       return rules
     }

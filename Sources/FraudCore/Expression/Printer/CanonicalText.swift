@@ -10,6 +10,13 @@ extension CheckedExpression {
   }
 }
 
+extension CheckedExpression {
+  /// What one node does, with its operands as `#` and their indexes.
+  package func stepText(_ index: Int, layout: ColumnLayout, lists: [DeclaredList] = []) -> String {
+    Printer(expression: self, layout: layout, lists: lists).step(index)
+  }
+}
+
 /// How tightly a construct binds, as in the parser; an operand that binds less than its place asks for gets parentheses.
 private enum Level {
   static let or = 0
@@ -52,6 +59,20 @@ struct Printer {
       if result.utf8.count > Limits.expressionBytes { return result + "…" }
     }
     return result
+  }
+
+  /// One node alone; a constant or column is shown in place of its index.
+  func step(_ index: Int) -> String {
+    pieces(of: expression.nodes[index]).pieces.map { piece in
+      switch piece {
+      case .text(let text): return text
+      case .node(let child, _):
+        switch expression.nodes[child].operation {
+        case .literal, .column: return text(of: child)
+        default: return "#\(child)"
+        }
+      }
+    }.joined()
   }
 
   private func joined(_ children: some Sequence<Int>, _ separator: String, atLeast level: Int) -> [Piece] {
