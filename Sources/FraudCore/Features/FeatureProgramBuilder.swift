@@ -35,7 +35,7 @@ struct FeatureProgramBuilder {
       reader.report("'\(feature.name)' is already the name of a \(kind)", at: feature.place("name"))
     }
     if let text = feature.expression {
-      let compiler = ExpressionCompiler(layout: layout, lists: lists)
+      let compiler = ExpressionCompiler(layout: layout, lists: lists, zones: zones)
       addDerived(
         feature,
         expression: reader.compile(at: feature.place("expression")) { () throws(ExpressionError) in
@@ -66,7 +66,7 @@ struct FeatureProgramBuilder {
     var stage = (by + of).map { stages[$0.column] }.max() ?? 0
     var condition = -1
     if let text = feature.condition {
-      let compiler = ExpressionCompiler(layout: layout, lists: lists)
+      let compiler = ExpressionCompiler(layout: layout, lists: lists, zones: zones)
       let expression = reader.compile(at: feature.place("where")) { () throws(ExpressionError) in
         try compiler.rule(text)
       }
