@@ -127,9 +127,8 @@ struct Digits {
     leading = bytes & 0xFF
     let other = ((bytes &+ 0x0606_0606_0606_0606) | bytes) & 0xF0F0_F0F0_F0F0_F0F0
     count = other == 0 ? 8 : other.trailingZeroBitCount &>> 3
-    // Moved to the end of the word, with zeros before them. Shifting twice lets a count of zero shift by 64.
-    let unused = UInt64(truncatingIfNeeded: 8 &- count) &* 8
-    var digits = count == 0 ? 0 : bytes &<< unused
+    // Moved to the end of the word, with zeros before them. Without a digit the value means nothing.
+    var digits = bytes &<< (UInt64(truncatingIfNeeded: 8 &- count) &* 8)
     digits = digits &* 10 &+ digits &>> 8
     let low = (digits & 0x0000_00FF_0000_00FF) &* 0x000F_4240_0000_0064
     let high = (digits &>> 16 & 0x0000_00FF_0000_00FF) &* 0x0000_2710_0000_0001
@@ -144,6 +143,7 @@ struct Digits {
   @inline(always)
   mutating func extend(_ bytes: Span<UInt8>, _ start: Int) -> Int {
     let more = Digits(bytes.word(at: start))
+    if more.count == 0 { return start }
     value = value &* Self.powersOfTen[more.count] &+ more.value
     count &+= more.count
     if more.count == 8, bytes[start &+ 8] &- 0x30 < 10 { count = 17 }

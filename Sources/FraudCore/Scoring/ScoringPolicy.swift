@@ -148,6 +148,8 @@ public struct ScoringPolicy: Sendable {
     case .probability: return triggered.map { Contribution(rule: $0, amount: .probability(0)) }
     case .basisPoints(let target):
       guard sum > 0 else { return triggered.map { Contribution(rule: $0, amount: .basisPoints(0)) } }
+      // Neither capped nor divided, as mostly: every weight is its own part.
+      if sum == target { return triggered.map { Contribution(rule: $0, amount: .basisPoints(rules[$0].weight)) } }
       var parts = triggered.map { rules[$0].weight * target / sum }
       let remainders = triggered.map { rules[$0].weight * target % sum }
       let order = triggered.indices.sorted {
