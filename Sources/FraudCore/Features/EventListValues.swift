@@ -159,14 +159,7 @@ extension FeatureTable {
       squares.add(squareOf: x, sign: 1)
       count &+= 1
     }
-    // The squares less n times the square of the mean, all in two doubles.
-    let mean = sum.value / Double(max(count, 1))
-    squares.add(squareOf: mean, sign: Double(count))
-    let cross = -2 * mean
-    squares.add(cross * sum.high)
-    squares.add((-(cross * sum.high)).addingProduct(cross, sum.high))
-    squares.add(cross * sum.low)
-    return (max(0, squares.value) / Double(max(count &- 1, 1)), count)
+    return (sampleVariance(sum: sum, squares: squares, count: count), count)
   }
 
   private func distinct(

@@ -225,6 +225,10 @@ extension FeatureDefinition {
     }
     if panes != nil {
       if case .sliding = window {} else { reader.report("panes divide a window such as 24h", at: place("panes")) }
+      if !PaneLayout.functions.contains(function) {
+        let known = PaneLayout.functions.map(\.rawValue).joined(separator: ", ")
+        reader.report("panes keep sums, from which \(named) cannot be told; only \(known)", at: place("panes"))
+      }
     }
   }
 }

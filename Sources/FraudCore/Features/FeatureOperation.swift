@@ -33,6 +33,7 @@ struct FeatureInput: Sendable, Hashable {
 ///     lastTime   n, time
 ///     place      n, time, x, y, z on the unit sphere
 ///     hours      n, 24 counts of 16 bits
+///     panes      block of panes (see `PaneLayout`)
 ///     list       block of a ring, count and head, then each window's (see `EventList`)
 struct FeatureOperation: Sendable {
   enum Kind: Sendable, Hashable {
@@ -52,6 +53,7 @@ struct FeatureOperation: Sendable {
     case lastTime
     case place
     case hours
+    case panes(PaneLayout)
     case list(EventListLayout)
   }
 
@@ -68,7 +70,7 @@ struct FeatureOperation: Sendable {
 
   static func width(of kind: Kind) -> Int {
     switch kind {
-    case .count: 1
+    case .count, .panes: 1
     case .lastTime, .least, .greatest, .distinct, .quantile: 2
     case .sum, .moments, .hourMoments, .first, .last: 3
     case .ewmaByEvent, .ewmaByTime: 4
@@ -92,7 +94,7 @@ struct FeatureOperation: Sendable {
     case .distinct, .quantile: [1]
     case .least, .greatest: keepsText ? [1] : []
     case .first, .last: keepsText ? [2] : []
-    case .list: [0]
+    case .list, .panes: [0]
     default: []
     }
   }

@@ -222,14 +222,18 @@ extension FeatureTable {
   private mutating func decodeWords(
     _ kind: FeatureOperation.Kind, _ reader: inout StateReader
   ) throws(StateFormatError) -> UInt64 {
-    let size = try reader.count(atMost: 8_192)
+    let size = try reader.count(atMost: 4 * Limits.windowPanes * 8)
     guard size > 0 else { return 0 }
     let block = heap.allocate(size)
     guard block.count == size else { throw reader.fail("a block has no such size") }
     for word in block.offset..<block.offset + size { heap.words[word] = try reader.word() }
-    guard kind == .distinct ? heap.isSet(block) : heap.isSketch(block) else {
-      throw reader.fail("a block holds more than its size")
+    let isSound: Bool
+    switch kind {
+    case .panes(let layout): isSound = size >= layout.blockWords
+    case .distinct: isSound = heap.isSet(block)
+    default: isSound = heap.isSketch(block)
     }
+    guard isSound else { throw reader.fail("a block holds more than its size") }
     return block.word
   }
 }

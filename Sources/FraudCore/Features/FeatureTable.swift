@@ -63,6 +63,7 @@ struct FeatureTable: Sendable {
       switch operation.kind {
       case .list(let list): total + list.maxEvents * list.entryWidth * 24
       case .distinct, .quantile: total + 32_768
+      case .panes(let panes): total + panes.blockWords * 12
       default: total
       }
     }
@@ -139,6 +140,7 @@ struct FeatureTable: Sendable {
     case .lastTime: runLastTime(operation, rows: rows, context: context, batch: &batch)
     case .place: runPlace(operation, rows: rows, context: context, batch: &batch)
     case .hours: runHours(operation, rows: rows, context: context, batch: &batch)
+    case .panes(let panes): runPanes(operation, layout: panes, rows: rows, context: context, batch: &batch)
     case .list(let list): runList(operation, layout: list, rows: rows, context: context, batch: &batch)
     }
   }

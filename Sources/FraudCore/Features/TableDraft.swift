@@ -40,6 +40,11 @@ struct TableDraft {
       foldSets.append(condition)
       conditions.append(feature.condition ?? "")
     }
+    if let panes = feature.panes, case .sliding(let length) = feature.window {
+      let layout = PaneLayout(output.function, length: length, delay: feature.delay, count: panes)
+      add(.panes(layout), output, inputs: inputs, foldSet: foldSet)
+      return
+    }
     guard feature.window != .life else {
       addLife(output, inputs: inputs, foldSet: foldSet)
       return
@@ -73,6 +78,12 @@ struct TableDraft {
       case .hourZscore: .hourMoments
       case .hourSurprise: .hours
       }
+    add(kind, output, inputs: inputs, foldSet: foldSet)
+  }
+
+  private mutating func add(
+    _ kind: FeatureOperation.Kind, _ output: FeatureOutput, inputs: [FeatureInput], foldSet: Int
+  ) {
     if let known = operations.firstIndex(where: { $0.kind == kind && $0.inputs == inputs && $0.foldSet == foldSet }) {
       operations[known].outputs.append(output)
     } else {

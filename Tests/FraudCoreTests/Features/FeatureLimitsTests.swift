@@ -165,3 +165,46 @@ private let minute: Int64 = 60_000_000
   let moved = run(order.map { events[$0] }, through: &other, batches: [50, 9])
   for (place, row) in order.enumerated() { #expect(moved[place] == rows[row]) }
 }
+
+@Test func panesCoverWholePanesOnly() throws {
+  let list = ["count", "sum", "mean", "variance", "min", "max"].enumerated().map { index, function in
+    let of = function == "count" ? "" : #", "of": "count""#
+    return #"{"name": "p\#(index)", "function": "\#(function)"\#(of), "by": "key", "window": "1h", "panes": 6}"#
+  }
+  let delayed =
+    #"{"name": "d", "function": "sum", "of": "count", "by": "key", "window": "1h", "panes": 6, "delay": "30m"}"#
+  let (program, problems) = try compileFeatures("[" + (list + [delayed]).joined(separator: ",") + "]")
+  #expect(problems.isEmpty)
+  let start: Int64 = 1_700_000_400_000_000  // a multiple of ten minutes
+  var events = randomEvents(150, seed: 8, disorder: 1_200_000_000, keys: 2)
+  for index in events.indices { events[index].time += start - 1_700_000_000_000_000 }
+  for sizes in [[1], [40]] {
+    var state = FeatureState(program)
+    let rows = run(events, through: &state, batches: sizes)
+    for row in events.indices where events[row].key != nil {
+      func covered(_ end: Int64) -> [Double] {
+        let last = end / 600_000_000
+        return events[..<row].filter { $0.key == events[row].key && (last - 5...last).contains($0.time / 600_000_000) }
+          .map { Double($0.count) }
+      }
+      // Panes that have left the ring are gone for events that come late; those are not looked at here.
+      guard events[row].time >= events[..<row].filter({ $0.key == events[row].key }).map(\.time).max() ?? 0 else {
+        continue
+      }
+      let values = covered(events[row].time)
+      let mean = values.reduce(0, +) / Double(values.count)
+      #expect(rows[row][0] == .integer(Int64(values.count)))
+      #expect(rows[row][1] == (values.isEmpty ? nil : .float(values.reduce(0, +))))
+      #expect(agree(rows[row][2], values.isEmpty ? nil : .float(mean)))
+      let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      #expect(agree(rows[row][3], values.count < 2 ? nil : .float(squares / Double(values.count - 1))))
+      #expect(rows[row][4] == values.min().map { .integer(Int64($0)) })
+      #expect(rows[row][5] == values.max().map { .integer(Int64($0)) })
+      let earlier = covered(events[row].time - 1_800_000_000)
+      #expect(rows[row][6] == (earlier.isEmpty ? nil : .float(earlier.reduce(0, +))))
+    }
+    var restored = FeatureState(program)
+    try restored.apply(state.snapshot())
+    #expect(restored.snapshot() == state.snapshot())
+  }
+}
