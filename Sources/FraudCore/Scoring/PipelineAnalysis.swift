@@ -17,6 +17,7 @@ public struct PipelineAnalysis: Sendable, Hashable {
     /// The finding in words.
     public var message: String
 
+    /// The finding with the rule it is about.
     public var description: String { ruleID.map { "\($0): \(message)" } ?? message }
   }
 
