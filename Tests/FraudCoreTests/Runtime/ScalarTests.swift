@@ -57,10 +57,17 @@ private func cast(_ string: String, to type: DataType) -> Result<Value, Evaluati
     (.nan, "NaN"), (-.infinity, "-Infinity"), (Double.leastNonzeroMagnitude, "4.9E-324"),
     (1.7976931348623157e308, "1.7976931348623157E308"),
     (0.1, "0.1"), (123456.789, "123456.789"), (12345678.9, "1.23456789E7"), (1e16, "1.0E16"), (-2.5, "-2.5"),
-    (0.00123, "0.00123"),
+    (0.00123, "0.00123"), (9223372036854774784, "9.2233720368547748E18"), (0x1p63, "9.223372036854776E18"),
+    (9007199254740992, "9.007199254740992E15"), (1e18, "1.0E18"), (1e21, "1.0E21"),
   ])
   func doubleToText(_ value: Double, _ expected: String) {
     #expect(call(.cast, [.double(value)], [.double], .string) == .success(text(expected)))
+  }
+
+  @Test func floatToText() {
+    for (value, expected) in [(Float(2_147_483_648), "2.14748365E9"), (0.1, "0.1"), (16_777_216, "1.6777216E7")] {
+      #expect(call(.cast, [.double(Double(value))], [.float], .string) == .success(text(expected)))
+    }
   }
 
   @Test(arguments: [

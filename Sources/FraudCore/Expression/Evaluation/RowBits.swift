@@ -60,3 +60,12 @@ extension Span<UInt64> {
     unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index &* 8, as: RowBits.self)
   }
 }
+
+extension MutableSpan<UInt64> {
+  /// Writes a bitmap as sixteen words from an index.
+  @inline(__always)
+  mutating func store(_ rows: RowBits, at index: Int) {
+    var bytes = unsafe mutableBytes
+    bytes.storeBytes(of: rows, toByteOffset: index &* 8, as: RowBits.self)
+  }
+}

@@ -143,7 +143,7 @@ public struct RuleEvaluator: Sendable {
   @inline(__always)
   mutating func store(_ rows: RowBits, _ bitmap: Int) {
     var words = bits.mutableSpan
-    for word in 0..<Self.bitmapWords { words[bitmap &* Self.bitmapWords &+ word] = rows[word] }
+    words.store(rows, at: bitmap &* Self.bitmapWords)
   }
 
   /// The words that a source reads from and where they start; constants have registers of their own where this is asked.

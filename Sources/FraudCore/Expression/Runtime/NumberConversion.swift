@@ -280,7 +280,28 @@ package enum NumberConversion {
     // Of the two smallest doubles Java writes two digits, which lie nearer than the shortest one.
     if value.magnitude.bitPattern == 1 { return Array((value < 0 ? "-4.9E-324" : "4.9E-324").utf8) }
     if value.magnitude.bitPattern == 2 { return Array((value < 0 ? "-9.9E-324" : "9.9E-324").utf8) }
-    return javaText(digits: shortestDigits(value), magnitude: value.magnitude, negative: value < 0)
+    let digits = wholeDigits(value.magnitude, significantBits: 53) ?? shortestDigits(value)
+    return javaText(digits: digits, magnitude: value.magnitude, negative: value < 0)
+  }
+
+  /// The digits that Java before 19 gives to whole numbers that fit 63 bits: the exact ones less those that the precision
+  /// cannot tell, rounded, which may be one more than the shortest.
+  ///
+  /// `nil` where they are the shortest ones.
+  private static func wholeDigits(_ magnitude: Double, significantBits: Int) -> (digits: UInt64, exponent: Int)? {
+    let surplus = Int(magnitude.exponent) - significantBits - 1
+    guard surplus > 1, magnitude < 0x1p63 else { return nil }
+    // Digits below 2^surplus: ⌊surplus × log₁₀ 2⌋.
+    let dropped = surplus * 30_103 / 100_000
+    let unit = UInt64(DecimalArithmetic.powersOfTen[dropped])
+    let (quotient, rest) = UInt64(magnitude).quotientAndRemainder(dividingBy: unit)
+    var digits = quotient + (dropped > 0 && rest >= unit / 2 ? 1 : 0)
+    var exponent = dropped
+    while digits % 10 == 0 {
+      digits /= 10
+      exponent += 1
+    }
+    return (digits, exponent)
   }
 
   /// A 32-bit float as `Float.toString` of Java writes it.
@@ -288,8 +309,8 @@ package enum NumberConversion {
     if let special = specialText(value) { return special }
     let magnitude = Float(value.magnitude)
     if magnitude.bitPattern == 1 { return Array((value < 0 ? "-1.4E-45" : "1.4E-45").utf8) }
-    return javaText(
-      digits: decimalDigits(of: magnitude.description.utf8), magnitude: value.magnitude, negative: value < 0)
+    let digits = wholeDigits(value.magnitude, significantBits: 24) ?? decimalDigits(of: magnitude.description.utf8)
+    return javaText(digits: digits, magnitude: value.magnitude, negative: value < 0)
   }
 
   private static func specialText(_ value: Double) -> [UInt8]? {
