@@ -1,4 +1,5 @@
 import ArgumentParser
+import Logging
 
 @main
 struct Fraudctl: ParsableCommand {
@@ -12,4 +13,9 @@ struct Fraudctl: ParsableCommand {
       RejectedCommand.self,
       ProduceCommand.self, BrokerCommand.self, DatabaseCommand.self, ArchiveCommand.self,
     ])
+
+  static func main() {
+    LoggingSystem.bootstrap { _ in TerminalLogHandler() }
+    main(nil)
+  }
 }

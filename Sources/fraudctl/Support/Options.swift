@@ -5,6 +5,13 @@ import Foundation
 struct DataOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The data directory.", valueName: "dir"))
   var data = ".fraud"
+
+  @Option(help: "How messages on stderr are written: text or json.")
+  var logFormat = LogFormat.text
+
+  func validate() throws {
+    LogFormat.current = logFormat
+  }
 }
 
 /// Which database to use: the flag, then `DATABASE_URL`, then a private cluster under the data directory.

@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 
 /// One of the standard streams: whether a person looks at it, how wide it is, and writing to it.
 ///
@@ -51,8 +52,13 @@ struct Terminal {
   /// Writes text and a line's end.
   func line(_ text: String = "") { write(text + "\n") }
 
-  /// Writes a message to people: `fraudctl: …`.
+  /// Writes a message: `fraudctl: …`, or a JSON object where `--log-format json` asks for it.
   func message(_ text: String, style: Style = .plain) {
+    if LogFormat.current == .json {
+      let level: Logger.Level = style == .failure ? .error : style == .warning ? .warning : .info
+      line(LogFormat.line(text, level: level))
+      return
+    }
     line(styled("fraudctl:", style) + " " + text)
   }
 
