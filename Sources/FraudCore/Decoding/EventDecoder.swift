@@ -251,26 +251,27 @@ package struct EventDecoder: Sendable {
     _ steps: inout Int
   ) -> Int {
     let expected = order.steps.span
-    let vectors = order.vectors.span
     var position = start
     while steps < expected.count {
-      let step = expected[steps]
-      let first = (bytes.vector(at: position) ^ vectors[3 &* steps]) & vectors[3 &* steps &+ 1]
+      // Members one by one: a copy of a whole step would go through memory.
+      let first = (bytes.vector(at: position) ^ expected[steps].first) & expected[steps].mask
       guard isZero(first) else { return position }
-      if step.count > 16 {
-        let last = bytes.vector(at: position &+ Int(step.lastStart)) ^ vectors[3 &* steps &+ 2]
-        guard isZero(last), step.count <= 32 || order.matchesRest(steps, bytes, at: position) else { return position }
+      let count = Int(expected[steps].count)
+      if count > 16 {
+        let last = bytes.vector(at: position &+ Int(expected[steps].lastStart)) ^ expected[steps].last
+        guard isZero(last), count <= 32 || order.matchesRest(steps, bytes, at: position) else { return position }
       }
-      let value = position &+ Int(step.count)
+      let value = position &+ count
+      let kind = expected[steps].kind
       // A literal with spaces could run beyond a message that was cut off.
       guard value <= limit else { return position }
-      if step.kind == .end {
+      if kind == .end {
         guard isLine ? bytes[value] == UInt8(ascii: "\n") : value == limit else { return position }
         steps &+= 1
         return value
       }
-      let field = Int(step.field)
-      var next = readQuickly(step.kind, bytes, value, field, row, &words, &work)
+      let field = Int(expected[steps].field)
+      var next = readQuickly(kind, bytes, value, field, row, &words, &work)
       if next < 0 {
         // There may be more space than before this value usually is.
         let end = isLine ? LineCursor.lineEnd(bytes, value, limit) : limit
@@ -279,7 +280,7 @@ package struct EventDecoder: Sendable {
           field < 0
           ? skipUnknown(bytes, start, end, &work) : readValue(bytes, start, end, field, row, &words, &nulls, &work)
         if next < 0 { return next }
-      } else if step.isConstrained {
+      } else if expected[steps].isConstrained {
         check(bytes, value..<next, field, row, words, &work)
       }
       position = next

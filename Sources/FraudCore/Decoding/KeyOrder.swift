@@ -4,8 +4,13 @@
 /// start of the next (`,"amount":`) are compared as one literal, and only where they differ is a key looked up. An order
 /// is learned from an event that came by the general path and was accepted, hence it names no field twice.
 struct KeyOrder {
-  /// What is expected behind a value, and the value that follows it. Small, so that it is read in one go.
+  /// What is expected behind a value, and the value that follows it: one cache line.
   struct Step {
+    /// The literal's first sixteen bytes, a mask of those that there are, and sixteen bytes from `lastStart`, which overlap
+    /// with the first ones and end with the literal, or with its 32nd byte.
+    var first = SIMD16<UInt8>()
+    var mask = SIMD16<UInt8>()
+    var last = SIMD16<UInt8>()
     /// Bytes of the literal.
     var count: Int32
     /// Where the second vector of the literal starts in it.
@@ -18,9 +23,6 @@ struct KeyOrder {
 
   /// The last step is of kind `end`. Empty before anything was learned.
   private(set) var steps: [Step] = []
-  /// Three vectors a step: the literal's first sixteen bytes, a mask of those that there are, and sixteen bytes from
-  /// `lastStart`, which overlap with the first ones and end with the literal, or with its 32nd byte.
-  private(set) var vectors: [SIMD16<UInt8>] = []
   /// What the literals have beyond their 32nd bytes, and where each step's part starts.
   private(set) var overflow: [UInt8] = []
   private(set) var overflowStarts: [Int] = []
@@ -55,7 +57,6 @@ struct KeyOrder {
     misses = 0
     guard seen.count <= Self.stepsMax else { return }
     steps.removeAll(keepingCapacity: true)
-    vectors.removeAll(keepingCapacity: true)
     overflow.removeAll(keepingCapacity: true)
     overflowStarts.removeAll(keepingCapacity: true)
     absent.removeAll(keepingCapacity: true)
@@ -76,25 +77,20 @@ struct KeyOrder {
   private mutating func add(
     _ bytes: Span<UInt8>, _ literal: Range<Int>, field: Int, kind: FieldPlan.Kind, isConstrained: Bool
   ) {
-    var first = SIMD16<UInt8>()
-    var mask = SIMD16<UInt8>()
-    var last = SIMD16<UInt8>()
+    var step = Step(
+      count: Int32(truncatingIfNeeded: literal.count), lastStart: Int32(max(0, min(literal.count, 32) - 16)),
+      field: Int32(truncatingIfNeeded: field), kind: kind, isConstrained: isConstrained)
     for index in 0..<min(16, literal.count) {
-      first[index] = bytes[literal.lowerBound + index]
-      mask[index] = 0xFF
+      step.first[index] = bytes[literal.lowerBound + index]
+      step.mask[index] = 0xFF
     }
-    let lastStart = max(0, min(literal.count, 32) - 16)
     if literal.count > 16 {
-      for index in 0..<16 { last[index] = bytes[literal.lowerBound + lastStart + index] }
+      for index in 0..<16 { step.last[index] = bytes[literal.lowerBound + Int(step.lastStart) + index] }
     }
-    vectors += [first, mask, last]
     overflowStarts.append(overflow.count)
     for index in literal.dropFirst(32) { overflow.append(bytes[index]) }
     for index in literal where bytes[index] == UInt8(ascii: "\n") { hasNewline = true }
-    steps.append(
-      Step(
-        count: Int32(truncatingIfNeeded: literal.count), lastStart: Int32(lastStart),
-        field: Int32(truncatingIfNeeded: field), kind: kind, isConstrained: isConstrained))
+    steps.append(step)
   }
 
   /// Whether what a literal has beyond its 32nd byte stands at `position + 32`.
