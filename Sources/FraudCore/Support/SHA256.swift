@@ -54,8 +54,14 @@ public struct SHA256: Sendable {
   private mutating func pad() {
     let bits = byteCount &* 8
     append(0x80)
-    while blockCount != 56 { append(0) }
-    for shift in stride(from: 56, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: bits >> UInt64(shift))) }
+    if blockCount > 56 {
+      for index in blockCount..<64 { block[index] = 0 }
+      compress()
+      blockCount = 0
+    }
+    for index in blockCount..<56 { block[index] = 0 }
+    for index in 0..<8 { block[56 + index] = UInt8(truncatingIfNeeded: bits >> UInt64(56 - 8 * index)) }
+    compress()
   }
 
   /// The digest of one piece.
