@@ -71,9 +71,10 @@ extension FeatureState {
     writer.write(count: tables.count)
     for table in tables {
       writer.write(text: table.layout.identity.utf8)
-      let entries = records(table)
-      writer.writeSized { table.encode(entries, to: &$0) }
+      let part = writer.beginPart()
+      table.encode(records(table), to: &writer)
+      writer.endPart(part)
     }
-    return writer.bytes
+    return writer.finish()
   }
 }

@@ -73,6 +73,8 @@ extension FeatureTable {
     writer.write(count: layout.operations.count)
     for operation in layout.operations { writer.write(text: operation.identity.utf8) }
     writer.write(count: entries.count)
+    let parts = layout.operations.map { RecordPart($0) }
+    let records = keys.records.span
     for entry in entries {
       if layout.hasWordKey {
         writer.write(count: 8)
@@ -83,38 +85,43 @@ extension FeatureTable {
       writer.write(byte: entry.record == 0 ? 0 : 1)
       guard entry.record != 0 else { continue }
       let base = entry.record * layout.width
-      writer.write(word: keys.records[base + 1])
-      for operation in layout.operations {
-        writer.writeSized { encode(operation, base: base + operation.offset, to: &$0) }
+      writer.write(word: records[base + 1])
+      for index in parts.indices {
+        let part = parts[index]
+        let start = writer.beginPart()
+        let first = base + part.offset
+        switch part.kind {
+        case .words: writer.write(words: records.extracting(first..<first + part.width))
+        case .list: encode(list: part, base: first, to: &writer)
+        case .text, .block:
+          for word in 0..<part.width where word != part.blockWord { writer.write(word: records[first + word]) }
+          let block = HeapBlock(word: records[first + part.blockWord])
+          if part.kind == .text { encode(text: block, to: &writer) } else { encode(words: block, to: &writer) }
+        }
+        writer.endPart(start)
       }
     }
   }
 
-  private func encode(_ operation: FeatureOperation, base: Int, to writer: inout StateWriter) {
-    if case .list(let list) = operation.kind {
-      encode(list, base: base, to: &writer)
-      return
-    }
-    let blockWords = operation.blockWords
-    for word in 0..<operation.width where !blockWords.contains(word) { writer.write(word: keys.records[base + word]) }
-    for word in blockWords {
-      let block = HeapBlock(word: keys.records[base + word])
-      if operation.keepsText { encode(text: block, to: &writer) } else { encode(words: block, to: &writer) }
-    }
-  }
-
-  private func encode(_ list: EventListLayout, base: Int, to writer: inout StateWriter) {
-    let ring = list.ring(keys.records[base], keys.records[base + 1])
-    for word in 2..<list.width { writer.write(word: keys.records[base + word]) }
+  private func encode(list: RecordPart, base: Int, to writer: inout StateWriter) {
+    let block = HeapBlock(word: keys.records[base])
+    writer.write(words: keys.records.span.extracting(base + 2..<base + list.width))
     // The block's size decides when old entries are dropped, so it is part of the state.
-    writer.write(count: ring.block.isNone ? 0 : ring.block.count)
-    guard !ring.block.isNone else { return }
-    writer.write(word: heap.words[ring.block.offset])
+    writer.write(count: block.isNone ? 0 : block.count)
+    guard !block.isNone else { return }
+    let ring = EventRing(
+      blockWord: block.word, placeWord: keys.records[base + 1], entryWidth: list.entryWidth,
+      capacity: (block.count - 1) / list.entryWidth)
+    writer.write(word: heap.words[block.offset])
     writer.write(count: ring.count)
     for entry in 0..<ring.count {
       let place = ring.place(entry)
+      guard list.textWords != 0 else {
+        writer.write(words: heap.words.span.extracting(place..<place + list.entryWidth))
+        continue
+      }
       for word in 0..<list.entryWidth {
-        if word > 0, word <= list.payloads.count, list.payloads[word - 1] == .text {
+        if list.textWords >> UInt64(word) & 1 == 1 {
           encode(text: HeapBlock(word: heap.words[place + word]), to: &writer)
         } else {
           writer.write(word: heap.words[place + word])
@@ -131,7 +138,7 @@ extension FeatureTable {
   private func encode(words block: HeapBlock, to writer: inout StateWriter) {
     writer.write(count: block.isNone ? 0 : block.count)
     guard !block.isNone else { return }
-    for word in block.offset..<block.offset + block.count { writer.write(word: heap.words[word]) }
+    writer.write(words: heap.words.span.extracting(block.offset..<block.offset + block.count))
   }
 
   // MARK: Reading
@@ -143,6 +150,8 @@ extension FeatureTable {
       let identity = String(decoding: try reader.text(), as: UTF8.self)
       places.append(layout.operations.firstIndex { $0.identity == identity })
     }
+    let operations = layout.operations.map { RecordPart($0) }
+    let plain = operations.map { $0.kind == .words }
     for _ in 0..<(try reader.count()) {
       let key = Array(try reader.text())
       guard key.count <= Limits.keyBytes, !layout.hasWordKey || key.count == 8 else {
@@ -158,6 +167,10 @@ extension FeatureTable {
       let base = record * layout.width
       keys.records[base + 1] = try reader.word()
       for place in places {
+        if let place, plain[place] {
+          let operation = operations[place]
+          if try reader.words(operation.width, into: &keys.records, at: base + operation.offset) { continue }
+        }
         var body = try reader.sized()
         guard let place else { continue }
         let operation = layout.operations[place]
@@ -235,5 +248,40 @@ extension FeatureTable {
     }
     guard isSound else { throw reader.fail("a block holds more than its size") }
     return block.word
+  }
+}
+
+/// How an operation's part of a record is written: a flat description, so that a million records are written without
+/// touching a reference count.
+private struct RecordPart {
+  enum Kind {
+    case words
+    case list
+    case text
+    case block
+  }
+
+  let kind: Kind
+  let offset: Int
+  let width: Int
+  /// Which of its words names a block, or −1.
+  var blockWord = -1
+  var entryWidth = 0
+  /// The words of an entry that name texts, a bit each.
+  var textWords: UInt64 = 0
+
+  init(_ operation: FeatureOperation) {
+    offset = operation.offset
+    width = operation.width
+    if case .list(let list) = operation.kind {
+      kind = .list
+      entryWidth = list.entryWidth
+      for (index, payload) in list.payloads.enumerated() where payload == .text { textWords |= 2 << UInt64(index) }
+    } else if let word = operation.blockWords.first {
+      kind = operation.keepsText ? .text : .block
+      blockWord = word
+    } else {
+      kind = .words
+    }
   }
 }

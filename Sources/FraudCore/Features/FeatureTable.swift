@@ -188,13 +188,13 @@ struct FeatureTable: Sendable {
     if layout.hasWordKey {
       let input = layout.keyInputs[0]
       let rows = 0..<batch.rowCount
-      for row in rows {
-        let key = batch.canonicalWord(input, row: row)
-        keyWords[row] = key
-        hashes[row] = Self.hash(key, seed: seed)
-      }
+      hashKeys(input, batch)
       touched ^= keys.touchSlots(of: hashes.span.extracting(rows))
-      for row in rows { found[row] = Int32(truncatingIfNeeded: keys.find(keyWords[row], hash: hashes[row])) }
+      var places: [Int32] = []
+      swap(&places, &found)
+      var span = places.mutableSpan
+      keys.find(keyWords.span.extracting(rows), hashes: hashes.span.extracting(rows), into: &span)
+      swap(&places, &found)
       touched ^= keys.touchRecords(found.span.extracting(rows))
       for operation in layout.operations {
         for word in operation.blockWords {
@@ -211,6 +211,16 @@ struct FeatureTable: Sendable {
       hashes[row] = StableHash.hash(keyText.span.extracting(start..<keyText.count), seed: seed)
     }
     for row in 0..<batch.rowCount where keyed[row >> 6] >> UInt64(row & 63) & 1 == 1 { found[row] = find(row) }
+  }
+
+  private mutating func hashKeys(_ input: FeatureInput, _ batch: borrowing EventBatch) {
+    let isWord = input.type == .integer || input.type == .timestamp
+    let start = input.column * batch.stride
+    for row in 0..<batch.rowCount {
+      let key = isWord ? batch.words[start &+ row] : batch.canonicalWord(input, row: row)
+      keyWords[row] = key
+      hashes[row] = Self.hash(key, seed: seed)
+    }
   }
 
   private static func hash(_ key: UInt64, seed: UInt64) -> UInt64 {

@@ -69,6 +69,28 @@ struct RecordTable: Sendable {
     return touched
   }
 
+  /// The records of many keys that are words, 0 where there is none.
+  func find(_ wanted: Span<UInt64>, hashes: Span<UInt64>, into found: inout MutableSpan<Int32>) {
+    let (slots, records) = (slots.span, records.span)
+    let mask = slots.count &- 1
+    for index in wanted.indices {
+      let tag = hashes[index] >> 32
+      var slot = Int(truncatingIfNeeded: tag >> shift)
+      var record = 0
+      while true {
+        let entry = slots[slot]
+        if entry == 0 { break }
+        if entry >> 32 == tag {
+          record = Int(truncatingIfNeeded: entry & 0xFFFF_FFFF)
+          if records[record &* width] == wanted[index] { break }
+          record = 0
+        }
+        slot = (slot &+ 1) & mask
+      }
+      found[index] = Int32(truncatingIfNeeded: record)
+    }
+  }
+
   /// The record of a key that is a word, or 0.
   func find(_ key: UInt64, hash: UInt64) -> Int {
     let tag = hash >> 32

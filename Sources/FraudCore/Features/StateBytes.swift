@@ -1,34 +1,76 @@
 /// Writes the bytes of a state: words of eight bytes, least significant first, and counts of seven bits a byte.
 struct StateWriter {
-  var bytes: [UInt8] = []
+  /// Written up to ``count``; zeros behind it wait to be written over.
+  private var storage: [UInt8] = []
+  private(set) var count = 0
 
-  mutating func write(byte: UInt8) { bytes.append(byte) }
-
-  mutating func write(word: UInt64) {
-    for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * shift))) }
+  /// What was written.
+  consuming func finish() -> [UInt8] {
+    storage.removeLast(storage.count - count)
+    return storage
   }
 
-  mutating func write(count: Int) {
-    var rest = UInt64(bitPattern: Int64(count))
+  private mutating func reserve(_ more: Int) {
+    if storage.count - count < more {
+      storage.append(contentsOf: repeatElement(0, count: max(more, storage.count, 1 << 12)))
+    }
+  }
+
+  mutating func write(byte: UInt8) {
+    reserve(1)
+    storage[count] = byte
+    count += 1
+  }
+
+  mutating func write(word: UInt64) {
+    reserve(8)
+    let place = count
+    var span = storage.mutableSpan
+    for index in 0..<8 { span[place &+ index] = UInt8(truncatingIfNeeded: word >> UInt64(8 &* index)) }
+    count = place + 8
+  }
+
+  /// Writes words one after the other.
+  mutating func write(words: Span<UInt64>) {
+    reserve(words.count * 8)
+    var place = count
+    var span = storage.mutableSpan
+    for index in words.indices {
+      let word = words[index]
+      for index in 0..<8 { span[place &+ index] = UInt8(truncatingIfNeeded: word >> UInt64(8 &* index)) }
+      place &+= 8
+    }
+    count = place
+  }
+
+  mutating func write(count value: Int) {
+    var rest = UInt64(bitPattern: Int64(value))
     while rest >= 0x80 {
-      bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+      write(byte: UInt8(truncatingIfNeeded: rest) | 0x80)
       rest >>= 7
     }
-    bytes.append(UInt8(truncatingIfNeeded: rest))
+    write(byte: UInt8(truncatingIfNeeded: rest))
   }
 
   mutating func write(text: some Collection<UInt8>) {
     write(count: text.count)
-    bytes.append(contentsOf: text)
+    for byte in text { write(byte: byte) }
   }
 
-  /// Writes what `body` writes, with its count of bytes in front.
-  mutating func writeSized(_ body: (inout StateWriter) -> Void) {
-    let start = bytes.count
-    for _ in 0..<4 { bytes.append(0) }
-    body(&self)
-    let count = bytes.count - start - 4
-    for index in 0..<4 { bytes[start + index] = UInt8(truncatingIfNeeded: count >> (8 * index)) }
+  /// Begins a part that has its count of bytes in front; gives what ``endPart(_:)`` needs.
+  mutating func beginPart() -> Int {
+    write(size: 0)
+    return count
+  }
+
+  mutating func endPart(_ start: Int) {
+    let size = count - start
+    for index in 0..<4 { storage[start - 4 + index] = UInt8(truncatingIfNeeded: size >> (8 * index)) }
+  }
+
+  /// Writes a count of bytes in four.
+  mutating func write(size: Int) {
+    for index in 0..<4 { write(byte: UInt8(truncatingIfNeeded: size >> (8 * index))) }
   }
 }
 
@@ -74,6 +116,17 @@ struct StateReader {
     return word
   }
 
+  /// Reads a part of exactly these words, or `false` where the part that comes has another size.
+  mutating func words(_ count: Int, into words: inout [UInt64], at place: Int) throws(StateFormatError) -> Bool {
+    guard end - at >= 4 else { throw fail("the end comes too early") }
+    var size = 0
+    for index in 0..<4 { size |= Int(bytes[at + index]) << (8 * index) }
+    guard size == count * 8, end - at - 4 >= size else { return false }
+    at += 4
+    for index in 0..<count { words[place + index] = try word() }
+    return true
+  }
+
   /// A count of at most `limit`.
   mutating func count(atMost limit: Int = .max) throws(StateFormatError) -> Int {
     var (value, shift): (UInt64, UInt64) = (0, 0)
@@ -95,7 +148,7 @@ struct StateReader {
     return bytes[at - count..<at]
   }
 
-  /// A reader of the bytes that ``StateWriter/writeSized(_:)`` wrote.
+  /// A reader of the bytes that ``StateWriter/beginPart()`` wrote.
   mutating func sized() throws(StateFormatError) -> StateReader {
     guard end - at >= 4 else { throw fail("the end comes too early") }
     var count = 0

@@ -50,7 +50,10 @@ struct TableDraft {
       return
     }
     let index =
-      lists.firstIndex { $0.foldSet == foldSet && $0.maxEvents == feature.maxEventsPerKey }
+      lists.firstIndex {
+        // An entry has one word of validity bits.
+        $0.foldSet == foldSet && $0.maxEvents == feature.maxEventsPerKey && $0.inputs.count <= 60
+      }
       ?? {
         lists.append(ListDraft(foldSet: foldSet, maxEvents: feature.maxEventsPerKey))
         return lists.count - 1
