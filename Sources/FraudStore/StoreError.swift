@@ -2,7 +2,7 @@
 public struct StoreError: Error, Sendable, CustomStringConvertible {
   /// What a caller can branch on.
   public struct Code: Sendable, Hashable {
-    private enum Value { case unavailable, query, fenced, file, corrupt, cluster }
+    private enum Value { case unavailable, query, fenced, file, corrupt, cluster, refused }
     private let value: Value
     /// The database does not answer, or the connection was lost.
     public static let unavailable = Code(value: .unavailable)
@@ -16,6 +16,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let corrupt = Code(value: .corrupt)
     /// The private PostgreSQL cluster cannot be made or started.
     public static let cluster = Code(value: .cluster)
+    /// What was asked for breaks a rule that can be set aside on purpose.
+    public static let refused = Code(value: .refused)
   }
 
   /// What a caller can branch on.

@@ -7,23 +7,27 @@ import FraudStore
 struct PipelineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pipeline",
-    abstract: "Apply, list, show and delete pipelines.",
+    abstract: "Check, apply, compare, roll back and delete pipelines.",
     discussion: """
       A pipeline is known by its name or by its number. Its versions never change; applying other content makes a new one.
 
       EXAMPLES
+        fraudctl pipeline check card-payments.yaml
         fraudctl pipeline apply card-payments.yaml --note 'lower threshold'
         fraudctl pipeline list
         fraudctl pipeline show card-payments --json
         fraudctl pipeline history 1
       """,
-    subcommands: [Apply.self, List.self, Show.self, History.self, Delete.self])
+    subcommands: [
+      Check.self, Apply.self, List.self, Show.self, History.self, Diff.self, Rollback.self, Delete.self,
+    ])
 
   struct Apply: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Put a definition in force.",
       discussion: """
-        Content that was applied before is the same version.
+        The definition is compiled first, so that no version is kept that cannot run. Content that was applied before is
+        the same version. A schema that cannot read the events of the version in force is refused, unless --force.
 
         EXAMPLES
           fraudctl pipeline apply card-payments.yaml
@@ -35,14 +39,16 @@ struct PipelineCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A file that wins over the definition key by key. May be repeated.", valueName: "file"))
     var overlay: [String] = []
     @Option(help: "Why, for the history.") var note: String?
+    @Flag(help: "Accept a schema that cannot read the events of the version in force.") var force = false
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
 
     func run() throws {
       try reporting {
-        let definition = try PipelineDefinition(readDefinition(file, overlays: overlay))
+        let definition = try LoadedPipeline(file: file, overlays: overlay).stored()
         let applied = try withDatabase(database) { connection, _ in
-          try PipelineStore.apply(definition, author: currentUser(), note: note, on: &connection)
+          try PipelineStore.apply(
+            definition, author: currentUser(), note: note, force: force, on: &connection)
         }
         if output.json {
           var object = JSONObjectText()

@@ -65,7 +65,9 @@ extension DefinitionReader {
     case .float: return number(node).map { .float($0) }
     case .boolean: return boolean(node).map { .boolean($0) }
     case .timestamp:
-      report("bounds and defaults of timestamps cannot be read", at: node)
+      guard let text = string(node) else { return nil }
+      if let time = TimestampText.parse(text) { return .timestamp(time) }
+      report("expected a timestamp such as 2026-01-31T12:00:00Z, found '\(text.prefix(40))'", at: node)
       return nil
     }
   }

@@ -86,7 +86,7 @@ struct ProcessCommand: ParsableCommand {
   ) throws -> (LoadedPipeline, id: Int, version: Int) {
     if FileManager.default.fileExists(atPath: name) {
       let loaded = try LoadedPipeline(file: name)
-      let applied = try PipelineStore.apply(loaded.pipeline.definition, author: currentUser(), note: nil, on: &database)
+      let applied = try PipelineStore.apply(loaded.stored(), author: currentUser(), note: nil, on: &database)
       return (loaded, applied.id, applied.version)
     }
     guard let stored = try PipelineStore.find(name, on: &database) else {

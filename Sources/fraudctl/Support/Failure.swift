@@ -51,7 +51,7 @@ private func exit(for error: any Error) -> any Error {
     Terminal.standardError.message(error.message, style: .failure)
     switch error.code {
     case .unavailable, .cluster: return ExitCode.unavailable
-    case .corrupt: return ExitCode.invalidInput
+    case .corrupt, .refused: return ExitCode.invalidInput
     default: return ExitCode.failure
     }
   case let error as KafkaError:

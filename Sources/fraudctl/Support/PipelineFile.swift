@@ -31,7 +31,10 @@ private func isAlphanumeric(_ byte: UInt8) -> Bool {
 /// A pipeline that was compiled, with what its lists hold.
 struct LoadedPipeline {
   var pipeline: Pipeline
-  var lists: [String: ListValues]
+  var lists: [String: ListValues] = [:]
+  /// The definition with the content of its lists' files in their place: what the database keeps, so that a version is
+  /// whole, and a list that changes makes a new one.
+  private var complete: DefinitionValue
 
   /// Reads and compiles a definition and the lists beside it.
   init(file: String, overlays: [String] = []) throws {
@@ -41,24 +44,82 @@ struct LoadedPipeline {
   }
 
   /// Compiles a definition; its lists' files are relative to `folder`.
+  ///
+  /// - Throws: ``DefinitionError`` with every mistake, those of the lists' files included.
   init(_ definition: DefinitionValue, folder: String) throws {
-    pipeline = try Pipeline(definition, zones: systemTimeZones)
-    lists = [:]
-    for (index, list) in pipeline.definition.lists.enumerated() {
-      guard let file = list.file else { continue }
-      let path = file.hasPrefix("/") ? file : folder + "/" + file
-      guard let data = FileManager.default.contents(atPath: path) else {
-        throw Failure.invalid("lists[\(index)].file: cannot read \(path)")
-      }
-      guard let text = String(validating: data, as: UTF8.self) else {
-        throw Failure.invalid("lists[\(index)].file: \(path) is not UTF-8")
-      }
-      let values = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
-        .filter { !$0.isEmpty }
-      if list.type == .integer, let line = values.firstIndex(where: { Int64($0) == nil }) {
-        throw Failure.invalid("lists[\(index)].file: \(path): '\(values[line])' is no integer")
-      }
-      lists[list.name] = list.contents(values)
+    complete = definition
+    var problems: [DefinitionProblem] = []
+    let files = Self.readLists(of: &complete, folder: folder, problems: &problems)
+    let compiled: Pipeline
+    do {
+      compiled = try Pipeline(definition, zones: systemTimeZones)
+    } catch {
+      throw DefinitionError(problems: error.problems + problems)
     }
+    guard problems.isEmpty else { throw DefinitionError(problems: problems) }
+    pipeline = compiled
+    for (list, values) in zip(compiled.definition.lists, files) {
+      if let values { lists[list.name] = list.contents(values) }
+    }
+  }
+
+  /// The definition as the database keeps it.
+  func stored() throws -> PipelineDefinition {
+    let definition = try PipelineDefinition(complete)
+    let bytes = complete.canonicalJSON.utf8.count
+    guard bytes <= Limits.definitionBytes else {
+      throw Failure.invalid(
+        "the definition has \(byteCount(Int64(bytes))) with its lists, more than \(byteCount(Int64(Limits.definitionBytes)))"
+      )
+    }
+    return definition
+  }
+
+  /// Reads the files of lists and puts their values in their place.
+  ///
+  /// - Returns: the values of each list, `nil` where it has no file.
+  private static func readLists(
+    of definition: inout DefinitionValue, folder: String, problems: inout [DefinitionProblem]
+  ) -> [[String]?] {
+    guard case .object(var members) = definition.content,
+      let place = members.firstIndex(where: { $0.key == "lists" }),
+      case .array(var elements) = members[place].value.content
+    else { return [] }
+    var found: [[String]?] = []
+    for index in elements.indices {
+      found.append(nil)
+      guard case .object(var keys) = elements[index].content, let key = keys.firstIndex(where: { $0.key == "file" }),
+        !keys.contains(where: { $0.key == "values" }), case .string(let file) = keys[key].value.content
+      else { continue }
+      let type = keys.first { $0.key == "type" }?.value.content
+      do {
+        let values = try readList(
+          file.hasPrefix("/") ? file : folder + "/" + file, isInteger: type == .string("integer"))
+        keys[key].key = "values"
+        keys[key].value.content = .array(values.map { DefinitionValue(.string($0)) })
+        elements[index].content = .object(keys)
+        found[index] = values
+      } catch {
+        let value = keys[key].value
+        problems.append(
+          DefinitionProblem(
+            path: "lists[\(index)].file", message: error.message, line: value.line, column: value.column))
+      }
+    }
+    members[place].value.content = .array(elements)
+    definition.content = .object(members)
+    return found
+  }
+
+  /// One value a line, without the space around it; blank lines count for nothing.
+  private static func readList(_ path: String, isInteger: Bool) throws(Failure) -> [String] {
+    guard let data = FileManager.default.contents(atPath: path) else { throw Failure.invalid("cannot read \(path)") }
+    guard let text = String(validating: data, as: UTF8.self) else { throw Failure.invalid("\(path) is not UTF-8") }
+    let values = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+      .filter { !$0.isEmpty }
+    if isInteger, let bad = values.first(where: { Int64($0) == nil }) {
+      throw Failure.invalid("\(path): '\(bad)' is no integer")
+    }
+    return values
   }
 }

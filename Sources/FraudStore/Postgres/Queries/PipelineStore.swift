@@ -47,8 +47,11 @@ public enum PipelineStore {
   /// - Parameters:
   ///   - author: Who does it, for the audit log.
   ///   - note: Why.
+  ///   - force: Accepts a schema that cannot read the events of the version in force.
+  /// - Throws: ``StoreError`` with `.refused`, naming each field, where the schema is not BACKWARD compatible with that of
+  ///   the version in force; then nothing has changed.
   public static func apply(
-    _ definition: PipelineDefinition, author: String, note: String? = nil,
+    _ definition: PipelineDefinition, author: String, note: String? = nil, force: Bool = false,
     on connection: inout PostgresConnection
   ) throws(StoreError) -> AppliedPipeline {
     let name = definition.name
@@ -70,6 +73,7 @@ public enum PipelineStore {
         "SELECT version FROM fraud.pipeline_versions WHERE pipeline_id = $1 AND sha256 = $2",
         [.integer(id), .text(sha256)])
       let isNew = same.rowCount == 0
+      if let active, !force { try refuseIncompatible(definition, id: id, active: active, on: &connection) }
       var version: Int64
       if isNew {
         let added = try connection.query(
@@ -96,6 +100,55 @@ public enum PipelineStore {
         try audit("apply", pipeline: name, version: version, who: author, why: note, on: &connection)
       }
       return AppliedPipeline(id: Int(id), name: name, version: Int(version), isNew: isNew)
+    }
+  }
+
+  /// Refuses a schema that events of the version in force could not be read with.
+  private static func refuseIncompatible(
+    _ definition: PipelineDefinition, id: Int64, active: Int64, on connection: inout PostgresConnection
+  ) throws(StoreError) {
+    let row = try connection.query(
+      "SELECT definition FROM fraud.pipeline_versions WHERE pipeline_id = $1 AND version = $2",
+      [.integer(id), .integer(active)])
+    // A definition that this program cannot read any more is no reason to refuse a new one.
+    guard let stored = try row.text(0, 0), let tree = try? DefinitionValue(json: Array(stored.utf8)),
+      let inForce = try? PipelineDefinition(tree)
+    else { return }
+    let reasons = definition.schema.incompatibilities(with: inForce.schema)
+    if reasons.isEmpty { return }
+    throw StoreError(
+      code: .refused,
+      message: "the schema cannot read the events of version \(active) of \(definition.name):\n"
+        + reasons.map { "  \($0)" }.joined(separator: "\n")
+        + "\nIf that is meant: `fraudctl pipeline apply --force`")
+  }
+
+  /// Puts an earlier version in force again.
+  ///
+  /// - Parameter version: Without it the newest one before that in force.
+  /// - Returns: The version that was in force and the one that is now, or nil where there is no such pipeline or version.
+  public static func rollBack(
+    _ pipeline: String, to version: Int? = nil, author: String, note: String? = nil,
+    on connection: inout PostgresConnection
+  ) throws(StoreError) -> (name: String, from: Int, to: Int)? {
+    guard let id = try identify(pipeline, on: &connection) else { return nil }
+    return try connection.transaction { connection throws(StoreError) in
+      let rows = try connection.query(
+        "SELECT name, active_version FROM fraud.pipelines WHERE id = $1 FOR UPDATE", [.integer(Int64(id))])
+      guard rows.rowCount == 1, let active = try rows.integer(0, 1) else { return nil }
+      let name = try rows.required(rows.text(0, 0))
+      let target = try connection.query(
+        """
+        SELECT max(version) FROM fraud.pipeline_versions
+        WHERE pipeline_id = $1 AND (version = $2 OR $2 IS NULL AND version < $3)
+        """, [.integer(Int64(id)), .integer(orNull: version.map(Int64.init)), .integer(active)])
+      guard let target = try target.integer(0, 0) else { return nil }
+      if target != active {
+        try connection.execute(
+          "UPDATE fraud.pipelines SET active_version = $2 WHERE id = $1", [.integer(Int64(id)), .integer(target)])
+        try audit("rollback", pipeline: name, version: target, who: author, why: note, on: &connection)
+      }
+      return (name, Int(active), Int(target))
     }
   }
 
