@@ -310,8 +310,7 @@ struct RegexParser {
         name)
     else { return set }
     return ["Lower", "Upper"].contains(name)
-      ? set.ignoringASCIICase
-      : ScalarSet(where: { $0.isUppercase || $0.isLowercase || $0.generalCategory == .titlecaseLetter })
+      ? set.ignoringASCIICase : ScalarSet(property: "LC") ?? set
   }
 
   /// An escaped single character, from its backslash.

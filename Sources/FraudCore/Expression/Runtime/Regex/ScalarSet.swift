@@ -69,21 +69,36 @@ struct ScalarSet: Sendable, Hashable {
     return upper.isEmpty && lower.isEmpty ? self : ScalarSet(joining: ranges + upper + lower)
   }
 
-  /// The code points for which a property holds. Looks at all of them.
-  init(where holds: (Unicode.Scalar.Properties) -> Bool) {
-    var start: UInt32?
+  /// The code points of each general category and each binary property that patterns can name, by its name.
+  ///
+  /// One pass over all code points, some tens of milliseconds, when the first pattern asks for one.
+  private static let tables: [String: ScalarSet] = {
+    var open: [String: ClosedRange<UInt32>] = [:]
+    var ranges: [String: [ClosedRange<UInt32>]] = [:]
     for value in UInt32(0)...0x10_FFFF {
       // Surrogates are no scalars and occur in no text.
-      let inside = Unicode.Scalar(value).map { holds($0.properties) } ?? false
-      if inside {
-        if start == nil { start = value }
-      } else if let from = start {
-        ranges.append(from...(value - 1))
-        start = nil
+      guard let properties = Unicode.Scalar(value)?.properties else { continue }
+      var names = [categoryName(properties.generalCategory)]
+      if properties.isAlphabetic { names.append("ALPHABETIC") }
+      if properties.isIdeographic { names.append("IDEOGRAPHIC") }
+      if properties.isLowercase { names.append("LOWERCASE") }
+      if properties.isUppercase { names.append("UPPERCASE") }
+      if properties.isWhitespace { names.append("WHITESPACE") }
+      if properties.isHexDigit { names.append("HEXDIGIT") }
+      if properties.isJoinControl { names.append("JOINCONTROL") }
+      if properties.isNoncharacterCodePoint { names.append("NONCHARACTERCODEPOINT") }
+      for name in names {
+        if let range = open[name], range.upperBound + 1 == value {
+          open[name] = range.lowerBound...value
+        } else {
+          if let range = open[name] { ranges[name, default: []].append(range) }
+          open[name] = value...value
+        }
       }
     }
-    if let start { ranges.append(start...0x10_FFFF) }
-  }
+    for (name, range) in open { ranges[name, default: []].append(range) }
+    return ranges.mapValues { ScalarSet(joining: $0) }
+  }()
 
   /// The set that `\p{name}` means, or `nil` where the name is not one that is known here.
   ///
@@ -106,13 +121,12 @@ struct ScalarSet: Sendable, Hashable {
     case "Space": self = .whiteSpace
     case "L1": self.init(0x00...0xFF)
     case "all", "ALL": self = .all
-    case "javaLowerCase": self.init(where: { $0.isLowercase })
-    case "javaUpperCase": self.init(where: { $0.isUppercase })
-    case "javaAlphabetic": self.init(where: { $0.isAlphabetic })
-    case "javaDigit": self.init(where: { $0.generalCategory == .decimalNumber })
+    case "javaLowerCase": self = Self.table("LOWERCASE")
+    case "javaUpperCase": self = Self.table("UPPERCASE")
+    case "javaAlphabetic": self = Self.table("ALPHABETIC")
+    case "javaDigit": self = Self.table("Nd")
     case "javaLetter": self.init(categories: "L")
-    case "javaLetterOrDigit":
-      self.init(where: { $0.generalCategory == .decimalNumber || Self.categoryName($0.generalCategory).hasPrefix("L") })
+    case "javaLetterOrDigit": self = Self.joined(["Lu", "Ll", "Lt", "Lm", "Lo", "Nd"])
     default:
       var category = name
       for prefix in ["general_category=", "gc="] where name.lowercased().hasPrefix(prefix) {
@@ -130,40 +144,42 @@ struct ScalarSet: Sendable, Hashable {
     }
   }
 
+  private static func table(_ name: String) -> ScalarSet {
+    tables[name] ?? ScalarSet()
+  }
+
+  private static func joined(_ categories: [String]) -> ScalarSet {
+    ScalarSet(joining: categories.flatMap { table($0).ranges })
+  }
+
   private static func binaryProperty(_ name: String) -> ScalarSet? {
-    switch name.uppercased().filter({ $0 != "_" }) {
-    case "ALPHABETIC": ScalarSet(where: { $0.isAlphabetic })
-    case "IDEOGRAPHIC": ScalarSet(where: { $0.isIdeographic })
+    let plain = name.uppercased().filter { $0 != "_" }
+    return switch plain {
+    case "ALPHABETIC", "IDEOGRAPHIC", "LOWERCASE", "UPPERCASE", "WHITESPACE", "HEXDIGIT", "JOINCONTROL",
+      "NONCHARACTERCODEPOINT":
+      table(plain)
     case "LETTER": ScalarSet(categories: "L")
-    case "LOWERCASE": ScalarSet(where: { $0.isLowercase })
-    case "UPPERCASE": ScalarSet(where: { $0.isUppercase })
-    case "TITLECASE": ScalarSet(categories: "Lt")
+    case "TITLECASE": table("Lt")
     case "PUNCTUATION": ScalarSet(categories: "P")
-    case "CONTROL": ScalarSet(categories: "Cc")
-    case "WHITESPACE": ScalarSet(where: { $0.isWhitespace })
-    case "DIGIT": ScalarSet(categories: "Nd")
-    case "HEXDIGIT": ScalarSet(where: { $0.isHexDigit })
-    case "JOINCONTROL": ScalarSet(where: { $0.isJoinControl })
-    case "NONCHARACTERCODEPOINT": ScalarSet(where: { $0.isNoncharacterCodePoint })
-    case "ASSIGNED": ScalarSet(where: { $0.generalCategory != .unassigned })
+    case "CONTROL": table("Cc")
+    case "DIGIT": table("Nd")
+    case "ASSIGNED": table("Cn").inverted
     default: nil
     }
   }
 
   private init?(categories name: String) {
-    guard (1...2).contains(name.utf8.count) else { return nil }
-    let known = "CcCfCnCoCsLlLmLoLtLuMcMeMnNdNlNoPcPdPePfPiPoPsScSkSmSoZlZpZs"
     if name == "LC" {
-      self.init(where: { ["Lu", "Ll", "Lt"].contains(Self.categoryName($0.generalCategory)) })
+      self = Self.joined(["Lu", "Ll", "Lt"])
       return
     }
-    if name.utf8.count == 2 {
-      let pairs = stride(from: 0, to: known.utf8.count, by: 2).map { Array(known.utf8.dropFirst($0).prefix(2)) }
-      guard pairs.contains(Array(name.utf8)) else { return nil }
-    } else {
-      guard "CLMNPSZ".contains(name) else { return nil }
-    }
-    self.init(where: { Self.categoryName($0.generalCategory).hasPrefix(name) })
+    let all = [
+      "Cc", "Cf", "Cn", "Co", "Cs", "Ll", "Lm", "Lo", "Lt", "Lu", "Mc", "Me", "Mn", "Nd", "Nl", "No", "Pc", "Pd", "Pe",
+      "Pf", "Pi", "Po", "Ps", "Sc", "Sk", "Sm", "So", "Zl", "Zp", "Zs",
+    ]
+    let chosen = name.utf8.count == 1 ? all.filter { $0.hasPrefix(name) } : all.filter { $0 == name }
+    guard !chosen.isEmpty else { return nil }
+    self = Self.joined(chosen)
   }
 
   private static func categoryName(_ category: Unicode.GeneralCategory) -> String {
