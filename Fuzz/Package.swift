@@ -28,6 +28,9 @@ let package = Package(
     .executableTarget(
       name: "FuzzParquet", dependencies: ["FraudCore", "FraudStore"], swiftSettings: settings,
       linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
+    .executableTarget(
+      name: "FuzzPatterns", dependencies: ["FraudCore"], swiftSettings: settings,
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
   ],
   swiftLanguageModes: [.v6]
 )
