@@ -31,6 +31,9 @@ let package = Package(
     .executableTarget(
       name: "FuzzPatterns", dependencies: ["FraudCore"], swiftSettings: settings,
       linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
+    .executableTarget(
+      name: "FuzzDecoder", dependencies: ["FraudCore"], swiftSettings: settings,
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,4 +1,4 @@
-@testable import FraudCore
+import FraudCore
 
 /// The decoder's twin: plain recursive descent into a tree, then the schema field by field. It shares nothing with the
 /// decoder but the names of the reasons.
@@ -108,30 +108,60 @@ struct PlainDecoder {
     return (-62_167_219_200_000_000...253_402_300_799_999_999).contains(value) ? value : nil
   }
 
-  /// Counts days one year and one month at a time.
+  /// Takes the text apart from the left, and counts days one year and one month at a time.
   private func instant(_ text: [UInt8]) -> Int64? {
-    let text = String(decoding: text, as: UTF8.self)
-    guard
-      let match = text.wholeMatch(
-        of:
-          #/(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?(?:([Zz])|([+-])(\d{2})(?::?(\d{2}))?)?)?/#
-          .asciiOnlyDigits())
-    else { return nil }
-    func int(_ part: Substring?) -> Int { part.flatMap { Int($0) } ?? 0 }
-    let (year, month, day) = (int(match.1), int(match.2), int(match.3))
+    var rest = text[...]
+    func number(_ digits: Int) -> Int? {
+      let part = rest.prefix(digits)
+      guard part.count == digits, part.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+      rest = rest.dropFirst(digits)
+      return part.reduce(0) { $0 * 10 + Int($1) - 0x30 }
+    }
+    func take(_ any: String) -> Character? {
+      guard let first = rest.first, let found = any.first(where: { $0.asciiValue == first }) else { return nil }
+      rest = rest.dropFirst()
+      return found
+    }
+    guard let year = number(4), take("-") != nil, let month = number(2), take("-") != nil, let day = number(2) else {
+      return nil
+    }
+    var (second, fraction, offset) = (0, 0, 0)
+    if !rest.isEmpty {
+      guard take("Tt ") != nil, let hour = number(2), hour < 24, take(":") != nil, let minute = number(2), minute < 60
+      else { return nil }
+      second = hour * 3_600 + minute * 60
+      if take(":") != nil {
+        guard let seconds = number(2), seconds < 60 else { return nil }
+        second += seconds
+        if take(".,") != nil {
+          let digits = rest.prefix { (0x30...0x39).contains($0) }
+          if digits.isEmpty { return nil }
+          for place in 0..<6 {
+            fraction = fraction * 10 + (place < digits.count ? Int(digits[digits.startIndex + place]) - 0x30 : 0)
+          }
+          rest = rest.dropFirst(digits.count)
+        }
+      }
+      if let sign = take("+-") {
+        guard let hours = number(2), hours < 24 else { return nil }
+        offset = hours * 3_600
+        if !rest.isEmpty {
+          _ = take(":")
+          guard let minutes = number(2), minutes < 60 else { return nil }
+          offset += minutes * 60
+        }
+        if sign == "-" { offset = -offset }
+      } else {
+        _ = take("Zz")
+      }
+    }
     func isLeap(_ year: Int) -> Bool { year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) }
     let lengths = [31, isLeap(year) ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-    guard (1...12).contains(month), day >= 1, day <= lengths[month - 1] else { return nil }
+    guard rest.isEmpty, (1...12).contains(month), day >= 1, day <= lengths[month - 1] else { return nil }
     var days = -719_528
     for earlier in 0..<year { days += isLeap(earlier) ? 366 : 365 }
     days += lengths.prefix(month - 1).reduce(0, +) + day - 1
-    let (hour, minute, second) = (int(match.4), int(match.5), int(match.6))
-    guard hour < 24, minute < 60, second < 60, int(match.10) < 24, int(match.11) < 60 else { return nil }
-    let fraction = ((match.7.map(String.init) ?? "") + "000000").prefix(6)
-    var seconds = days * 86_400 + hour * 3_600 + minute * 60 + second
-    let offset = int(match.10) * 3_600 + int(match.11) * 60
-    seconds -= match.9 == "-" ? -offset : offset
-    let value = Int64(seconds) * 1_000_000 + Int64(int(fraction))
+    let value = Int64(days * 86_400 + second - offset) * 1_000_000 + Int64(fraction)
     return (-62_167_219_200_000_000...253_402_300_799_999_999).contains(value) ? value : nil
   }
 
@@ -174,18 +204,14 @@ struct PlainParser {
     return position == bytes.count ? value : nil
   }
 
-  private var next: Character? {
-    position < bytes.count ? Character(UnicodeScalar(bytes[position])) : nil
-  }
-
-  private mutating func take(_ character: Character) -> Bool {
-    guard next == character, bytes[position] < 0x80 else { return false }
+  private mutating func take(_ character: UnicodeScalar) -> Bool {
+    guard position < bytes.count, bytes[position] == UInt8(ascii: character) else { return false }
     position += 1
     return true
   }
 
   private mutating func space() {
-    while position < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[position]) { position += 1 }
+    while take(" ") || take("\t") || take("\n") || take("\r") {}
   }
 
   private mutating func word(_ word: String, _ value: Value) -> Value? {
@@ -266,6 +292,7 @@ struct PlainParser {
     var units: [UInt16] = []
     var text: [UInt8] = []
     func flush() {
+      if units.isEmpty { return }
       // Unpaired surrogates become U+FFFD here.
       text += Array(String(decoding: units, as: UTF16.self).utf8)
       units = []
@@ -279,10 +306,11 @@ struct PlainParser {
         return text
       case 0..<0x20: return nil
       case UInt8(ascii: "\\"):
-        guard let escape = next else { return nil }
+        guard position < bytes.count else { return nil }
         position += 1
-        switch escape {
-        case "\"", "\\", "/": units.append(UInt16(escape.asciiValue ?? 0))
+        let escape = bytes[position - 1]
+        switch UnicodeScalar(escape) {
+        case "\"", "\\", "/": units.append(UInt16(escape))
         case "b": units.append(8)
         case "f": units.append(12)
         case "n": units.append(10)

@@ -1,0 +1,1 @@
+../../../Tests/FraudCoreTests/Decoding/PlainDecoder.swift
