@@ -3,7 +3,7 @@ extension PipelineDefinition {
     "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "features", "deduplicate",
     "state", "lists", "rules",
     "scoring",
-    "on_rule_error",
+    "on_rule_error", "archive",
   ]
 
   /// Reads a definition from the tree that YAML or JSON was read into.
@@ -44,6 +44,7 @@ extension PipelineDefinition {
     rules = members["rules"].map { reader.rules($0) } ?? []
     scoring = members["scoring"].map { ScoringDefinition($0, reader: &reader) } ?? ScoringDefinition()
     onRuleError = members["on_rule_error"].flatMap { reader.choice($0) } ?? .ignore
+    archive = members["archive"].map { ArchiveDefinition($0, fields: fields, reader: &reader) } ?? ArchiveDefinition()
   }
 }
 

@@ -128,6 +128,8 @@ public struct PipelineDefinition: Sendable, Hashable {
   public var rules: [RuleDefinition]
   /// What an error in a rule means.
   public var onRuleError: RuleErrorPolicy
+  /// What the archive keeps beside the fields.
+  public var archive: ArchiveDefinition
   /// How the rules' outcomes become one decision, and how many alerts it yields.
   public var scoring: ScoringDefinition
   /// The document with every default left as it was written; its canonical JSON identifies the version.

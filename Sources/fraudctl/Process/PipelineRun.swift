@@ -35,7 +35,7 @@ final class PipelineRun: Sendable {
   let id: Int
   let version: Int
   private let lists: [String: ListValues]
-  private let options: Options
+  let options: Options
   private let state: Mutex<Status>
   private let isStopping = Atomic<Bool>(false)
 

@@ -18,6 +18,7 @@ struct ProcessCommand: ParsableCommand {
         fraudctl process --pipeline card-payments.yaml
         fraudctl process --pipeline 1 --pipeline 2 --brokers kafka:9092 --database postgresql:///fraud
         fraudctl process --pipeline card-payments --until-end --json
+        fraudctl process --pipeline card-payments --archive .fraud/archive
       """)
 
   @Option(
@@ -36,6 +37,9 @@ struct ProcessCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("How long the first event of a commit waits for others.", valueName: "duration"))
   var commitInterval = "20ms"
+
+  @Option(help: ArgumentHelp("Archive every accepted event as Parquet in this folder.", valueName: "dir"))
+  var archive: String?
 
   @OptionGroup var brokers: BrokerOptions
   @OptionGroup var database: DatabaseOptions
@@ -63,8 +67,13 @@ struct ProcessCommand: ParsableCommand {
           return PipelineRun(loaded, id: id, version: version, options: options)
         }
         announce(runs)
+        let archives = runs.compactMap { run in
+          archive.map { ArchiveRun(run.pipeline, version: run.version, root: $0, options: run.options) }
+        }
         for run in runs { run.start() }
-        try wait(for: runs, start: start)
+        for archive in archives { archive.start() }
+        try wait(for: runs, archives, start: start)
+        try finish(archives)
         return runs
       }
       for run in runs {
@@ -112,8 +121,9 @@ struct ProcessCommand: ParsableCommand {
   }
 
   /// Shows progress until all runs have ended or one has failed.
-  private func wait(for runs: [PipelineRun], start: ContinuousClock.Instant) throws {
+  private func wait(for runs: [PipelineRun], _ archives: [ArchiveRun], start: ContinuousClock.Instant) throws {
     var announced: Set<Int> = []
+    var shown: [Int: String] = [:]
     var holding: [Int: String] = [:]
     while true {
       let statuses = runs.map(\.status)
@@ -128,11 +138,38 @@ struct ProcessCommand: ParsableCommand {
         }
         holding[index] = status.isHolding
       }
+      show(archives, &shown)
       if statuses.allSatisfy(\.isFinished) { return }
       if Interruption.isRequested || statuses.contains(where: { $0.failure != nil }) {
         for run in runs { run.stop() }
       }
       Thread.sleep(forTimeInterval: 0.02)
+    }
+  }
+
+  /// Lets the archives come to their end, and says what became of them.
+  private func finish(_ archives: [ArchiveRun]) throws {
+    var shown: [Int: String] = [:]
+    while !archives.allSatisfy({ $0.status.isFinished }) {
+      if !untilEnd || Interruption.isRequested { for archive in archives { archive.stop() } }
+      show(archives, &shown)
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+    for archive in archives where archive.status.fileCount > 0 {
+      Terminal.standardError.message(
+        "\(archive.pipeline.definition.name): \(grouped(archive.status.fileCount)) files archived")
+    }
+    if let failure = archives.lazy.compactMap({ $0.status.failure }).first { throw failure }
+  }
+
+  /// Says once what an archive waits for, or that it failed; alerts go on without it.
+  private func show(_ archives: [ArchiveRun], _ shown: inout [Int: String]) {
+    for (index, archive) in archives.enumerated() {
+      let status = archive.status
+      let message =
+        status.failure.map { "the archive failed: \($0)" } ?? status.isHolding.map { "the archive waits: \($0)" }
+      if let message, shown[index] != message { Terminal.standardError.message(message, style: .warning) }
+      shown[index] = message
     }
   }
 

@@ -60,6 +60,21 @@ import Testing
     return result
   }
 
+  @Test func definitionsSayWhatIsKept() throws {
+    func definition(_ archive: String) throws -> PipelineDefinition {
+      let text =
+        #"{"name": "p", "schema": [{"name": "id", "type": "string"}, {"name": "ok", "type": "boolean"}],"#
+        + #""rules": [{"rule_expression": "ok", "severity": "info", "description": "d"}], "archive": ARCHIVE}"#
+      return try PipelineDefinition(DefinitionValue(json: Array(text.replacing("ARCHIVE", with: archive).utf8)))
+    }
+    let archive = try definition(#"{"raw": true, "bloom_filters": ["id"]}"#).archive
+    #expect(archive.raw && archive.bloomFilters == ["id"])
+    #expect(try definition("{}").archive == ArchiveDefinition())
+    for mistake in [#"{"raws": true}"#, #"{"bloom_filters": ["ib"]}"#, #"{"bloom_filters": ["ok"]}"#] {
+      #expect(throws: DefinitionError.self, "\(mistake)") { try definition(mistake) }
+    }
+  }
+
   @Test func namesSayWhatFilesHold() throws {
     let file = ArchiveFile(pipeline: "card-payments", day: 20_148, topic: "a b/ü", partition: 12, offsets: 5...1_000)
     #expect(

@@ -1,0 +1,95 @@
+import Foundation
+import FraudCore
+import FraudKafka
+import FraudStore
+import Synchronization
+
+/// One pipeline whose events are archived, on a thread of its own with a consumer of its own.
+///
+/// Its progress is the archive's; what it waits for never holds up alerts.
+final class ArchiveRun: Sendable {
+  struct Status: Sendable {
+    var fileCount = 0
+    var isHolding: String?
+    /// Set when it has ended: what ended it, if it failed.
+    var isFinished = false
+    var failure: (any Error)?
+  }
+
+  let pipeline: Pipeline
+  private let version: Int
+  private let root: String
+  private let options: PipelineRun.Options
+  private let state = Mutex(Status())
+  private let isStopping = Atomic<Bool>(false)
+
+  /// - Parameter options: those of the processing run; its group's name is extended.
+  init(_ pipeline: Pipeline, version: Int, root: String, options: PipelineRun.Options) {
+    self.pipeline = pipeline
+    self.version = version
+    self.root = root
+    self.options = options
+  }
+
+  var status: Status { state.withLock { $0 } }
+
+  /// Asks it to end; what is not in a finished file is read again next time.
+  func stop() { isStopping.store(true, ordering: .relaxed) }
+
+  /// Starts the thread.
+  func start() {
+    let thread = Thread { [self] in
+      do {
+        try run()
+        state.withLock { $0.isFinished = true }
+      } catch {
+        state.withLock {
+          $0.failure = error
+          $0.isFinished = true
+        }
+      }
+    }
+    thread.name = "fraud.archive.\(pipeline.definition.name)"
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+
+  private func run() throws {
+    let definition = pipeline.definition
+    guard let topic = definition.kafkaTopic else {
+      throw Failure.invalid("pipeline \(definition.name): 'kafka_topic' is missing")
+    }
+    let cluster = try KafkaAdmin(options.connection).clusterID()
+    let isDevBroker = DevBroker.isDevBroker(clusterID: cluster)
+    var consuming = ConsumerConfiguration(connection: options.connection, group: options.group + "-archive")
+    if isDevBroker { consuming.suitDevBroker() }
+    let consumer = try KafkaConsumer(consuming)
+    defer { consumer.close() }
+    try consumer.subscribe(to: [topic])
+    var settings = ArchiveWriter.Settings(
+      root: root, pipeline: definition.name, version: version, schema: definition.schema,
+      eventTime: definition.eventTime?.field)
+    settings.keepsRaw = definition.archive.raw
+    settings.bloomFilters = Set(definition.archive.bloomFilters)
+    var archiver = Archiver(
+      pipeline, settings: settings, generation: isDevBroker ? "dev" : cluster ?? "0", source: consumer)
+    let start = ContinuousClock.now
+    var isAtEnd = false
+    while !isAtEnd && !isStopping.load(ordering: .relaxed) {
+      try archiver.step(now: start.duration(to: .now))
+      isAtEnd = options.untilEnd && archiver.isAtEnd
+      report(archiver)
+    }
+    try archiver.finish(endingFiles: isAtEnd)
+    report(archiver)
+  }
+
+  private func report(_ archiver: borrowing Archiver<KafkaConsumer>) {
+    let fileCount = archiver.fileCount
+    let isHolding: String? = if case .holding(let reason) = archiver.phase { reason } else { nil }
+    state.withLock {
+      $0.fileCount = fileCount
+      $0.isHolding = isHolding
+    }
+  }
+}
