@@ -33,8 +33,17 @@ private func fuzzPatterns(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   return 0
 }
 
-/// libFuzzer's entry.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-  unsafe fuzzPatterns(data, count)
+/// libFuzzer's own main, which SwiftPM's executables have no place for.
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runFuzzer(
+  _ argumentCount: UnsafeMutablePointer<CInt>,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
+  _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+/// The executable's entry, by the name that SwiftPM gives it.
+@_cdecl("FuzzPatterns_main")
+public func main(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> CInt {
+  var (count, arguments) = unsafe (count, arguments)
+  return unsafe runFuzzer(&count, &arguments) { unsafe fuzzPatterns($0, $1) }
 }

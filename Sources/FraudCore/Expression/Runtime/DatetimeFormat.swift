@@ -1,7 +1,7 @@
 /// A pattern of `to_timestamp` and `date_format`, in the letters that Spark takes over from `java.time`.
 ///
 /// Literals are quoted or not letters; `[…]` is an optional part when reading. Texts are read in UTC unless they name a zone.
-struct DatetimeFormat {
+package struct DatetimeFormat {
   static let dayNames = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
   static let monthNames = [
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -17,7 +17,7 @@ struct DatetimeFormat {
 
   private var items: [Item] = []
 
-  init(_ pattern: [UInt8]) throws(EvaluationError) {
+  package init(_ pattern: [UInt8]) throws(EvaluationError) {
     var index = 0
     var depth = 0
     while index < pattern.count {
@@ -65,7 +65,7 @@ struct DatetimeFormat {
 
   // MARK: Writing
 
-  func format(_ timestamp: Int64) throws(EvaluationError) -> [UInt8] {
+  package func format(_ timestamp: Int64) throws(EvaluationError) -> [UInt8] {
     let days = Calendar.day(ofTimestamp: timestamp)
     let day = Calendar.Day(days: days)
     let time = Calendar.microsecondOfDay(timestamp)
@@ -149,7 +149,7 @@ struct DatetimeFormat {
     var zone: TimeZones.Zone?
   }
 
-  func parse(_ text: [UInt8], zones: TimeZones) throws(EvaluationError) -> Int64 {
+  package func parse(_ text: [UInt8], zones: TimeZones) throws(EvaluationError) -> Int64 {
     var index = 0
     var fields = Fields()
     guard try read(items[...], text, &index, &fields, zones), index == text.count else { throw .castInvalidInput }

@@ -3,13 +3,13 @@
 ///
 /// All threads run side by side in order of priority, each with its own positions of groups (Pike's algorithm), so the time is
 /// the text's length times the program's.
-struct RegexCaptures {
+package struct RegexCaptures {
   private let expression: RegularExpression
   private let slotCount: Int
   private var seen: [Int]
   private var generation = 0
 
-  init(_ expression: RegularExpression) {
+  package init(_ expression: RegularExpression) {
     self.expression = expression
     slotCount = (expression.groupCount + 1) * 2
     seen = [Int](repeating: 0, count: expression.instructions.count)
@@ -27,7 +27,7 @@ struct RegexCaptures {
 
   /// The first match that begins at an offset or later: start and end of the whole match, then of each group, −1 where a
   /// group took no part.
-  mutating func firstMatch(in text: Span<UInt8>, from start: Int) -> [Int]? {
+  package mutating func firstMatch(in text: Span<UInt8>, from start: Int) -> [Int]? {
     let final = RegexContext.finalTerminator(text)
     var threads: [Thread] = []
     var next: [Thread] = []
