@@ -10,35 +10,78 @@ extension FeatureTable {
     _ operation: FeatureOperation, layout: EventListLayout, rows: Range<Int>, context: borrowing RowContext,
     batch: inout EventBatch
   ) {
+    if let output = layout.onlyCount {
+      runOnlyCount(operation, output: output, layout: layout, rows: rows, context: context, batch: &batch)
+      return
+    }
+    for row in rows { runRow(row, operation, layout: layout, context: context, batch: &batch) }
+  }
+
+  /// The commonest list, one count over one sliding window: the same as ``runRow(_:_:layout:context:batch:)`` without
+  /// looking anything up for each row. It takes half the time.
+  private mutating func runOnlyCount(
+    _ operation: FeatureOperation, output: FeatureOutput, layout: EventListLayout, rows: Range<Int>,
+    context: borrowing RowContext, batch: inout EventBatch
+  ) {
+    let window = layout.windows[0]
+    guard case .sliding(let length) = window.span else { return }
     for row in rows {
       let base = context.bases[row] &+ operation.offset
       var ring = layout.ring(keys.records[base], keys.records[base &+ 1])
+      guard context.isInOrder(row), !ring.block.isNone, heap.words[ring.block.offset] == EventRing.noneDropped,
+        ring.count < ring.capacity
+      else {
+        runRow(row, operation, layout: layout, context: context, batch: &batch)
+        continue
+      }
       let t = context.times[row]
-      let isInOrder = context.isInOrder(row)
-      let hasDropped = !ring.block.isNone && heap.words[ring.block.offset] != EventRing.noneDropped
-      for index in layout.windows.indices {
-        let window = layout.windows[index]
-        let range =
-          isInOrder
-          ? advance(window, base: base, ring: ring, layout: layout, to: t) : covered(by: window, ring: ring, at: t)
-        for index in window.outputs {
-          let output = layout.outputs[index]
-          if hasDropped { noteTruncation(output.output, window, ring: ring, range: range, at: t, row: row) }
-          if output.payload < 0, output.output.function == .count {
-            let count = range.count &+ (output.output.includeCurrent && context.isSelected(row) ? 1 : 0)
-            if count >= output.output.minEvents { batch.write(UInt64(count), output.output, row: row) }
-          } else {
-            write(
-              output, of: window, operation: operation, layout: layout, base: base, ring: ring, range: range, row: row,
-              context: context, hasAccumulators: isInOrder, batch: &batch)
-          }
+      let range = keys.records[base &+ window.offset]
+      var start = Int(truncatingIfNeeded: range & 0xFFFF_FFFF)
+      // Without a delay and in order, the window ends with the list.
+      while start < ring.count, ring.time(start, heap) <= t &- length { start &+= 1 }
+      let count = ring.count &- start &+ (output.includeCurrent && context.isSelected(row) ? 1 : 0)
+      if count >= output.minEvents { batch.write(UInt64(count), output, row: row) }
+      if context.isStored(row) {
+        heap.words[ring.place(ring.count)] = UInt64(bitPattern: t)
+        ring.count &+= 1
+        keys.records[base &+ 1] = ring.placeWord
+      }
+      keys.records[base &+ window.offset] =
+        UInt64(truncatingIfNeeded: start) | UInt64(truncatingIfNeeded: ring.count) << 32
+    }
+  }
+
+  private mutating func runRow(
+    _ row: Int, _ operation: FeatureOperation, layout: EventListLayout, context: borrowing RowContext,
+    batch: inout EventBatch
+  ) {
+    let base = context.bases[row] &+ operation.offset
+    var ring = layout.ring(keys.records[base], keys.records[base &+ 1])
+    let t = context.times[row]
+    let isInOrder = context.isInOrder(row)
+    let hasDropped = !ring.block.isNone && heap.words[ring.block.offset] != EventRing.noneDropped
+    for index in layout.windows.indices {
+      let window = layout.windows[index]
+      let range =
+        isInOrder
+        ? advance(window, base: base, ring: ring, layout: layout, to: t) : covered(by: window, ring: ring, at: t)
+      for index in window.outputs {
+        let output = layout.outputs[index]
+        if hasDropped { noteTruncation(output.output, window, ring: ring, range: range, at: t, row: row) }
+        if output.payload < 0, output.output.function == .count {
+          let count = range.count &+ (output.output.includeCurrent && context.isSelected(row) ? 1 : 0)
+          if count >= output.output.minEvents { batch.write(UInt64(count), output.output, row: row) }
+        } else {
+          write(
+            output, of: window, operation: operation, layout: layout, base: base, ring: ring, range: range, row: row,
+            context: context, hasAccumulators: isInOrder, batch: &batch)
         }
       }
-      if context.isStored(row) {
-        fold(
-          row: row, time: t, isInOrder: isInOrder, base: base, ring: &ring, operation: operation, layout: layout,
-          context: context, batch: batch)
-      }
+    }
+    if context.isStored(row) {
+      fold(
+        row: row, time: t, isInOrder: isInOrder, base: base, ring: &ring, operation: operation, layout: layout,
+        context: context, batch: batch)
     }
   }
 

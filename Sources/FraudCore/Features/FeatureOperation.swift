@@ -170,6 +170,8 @@ struct EventListLayout: Sendable, Hashable {
   /// Words of the record.
   let width: Int
   let entryWidth: Int
+  /// The output, where a count over one sliding window without a delay is all there is.
+  let onlyCount: FeatureOutput?
   /// Entries that a block of each size class holds.
   private let capacities: [Int]
 
@@ -188,6 +190,13 @@ struct EventListLayout: Sendable, Hashable {
     self.width = width
     let entryWidth = 1 + payloads.count + (hasValidity ? 1 : 0)
     self.entryWidth = entryWidth
+    var onlyCount: FeatureOutput?
+    if windows.count == 1, outputs.count == 1, payloads.isEmpty, case .sliding = windows[0].span, windows[0].delay == 0,
+      outputs[0].output.function == .count
+    {
+      onlyCount = outputs[0].output
+    }
+    self.onlyCount = onlyCount
     capacities = (0..<64).map { (HeapBlock.size(ofClass: $0) - 1) / entryWidth }
   }
 

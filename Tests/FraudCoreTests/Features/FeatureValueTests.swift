@@ -164,3 +164,19 @@ func valuesAgreeWithTheNaiveList(window: String, disorder: Int64) throws {
   #expect(rows.map { $0[4] } == [nil, nil, nil])
   #expect(try compileFeatures(#"[{"name": "l", "local_time": "t", "zone": "Mars/Base"}]"#).1.count == 1)
 }
+
+@Test(arguments: [0, 2_400_000_000] as [Int64], [false, true])
+func aSingleCountAgreesWithTheNaiveList(disorder: Int64, includeCurrent: Bool) throws {
+  let json = #"""
+    [{"name": "n", "function": "count", "by": "key", "window": "40m", "include_current": \#(includeCurrent), "min_events": 1}]
+    """#
+  let (program, _) = try compileFeatures(json)
+  var reader = DefinitionReader()
+  let node = DefinitionNode(value: try DefinitionValue(json: Array(json.utf8)), path: "features")
+  let definitions = (reader.elements(of: node) ?? []).compactMap { FeatureDefinition($0, reader: &reader) }
+  let events = randomEvents(400, seed: 31, disorder: disorder)
+  var naive = NaiveFeatures(definitions)
+  var state = FeatureState(program)
+  let rows = run(events, through: &state, batches: [100, 1])
+  #expect(events.map { naive.values(for: $0) } == rows)
+}
