@@ -225,7 +225,7 @@ struct ArchiveCompact: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compact", abstract: "Merge small files of one partition and day.",
     discussion: """
-      Replaced files move to the archive's `replaced` folder, where readers with an older listing find them for 168
+      Replaced files move to the archive's `_replaced` folder, where readers with an older listing find them for 168
       hours; `archive prune` removes them then.
 
       EXAMPLES

@@ -26,7 +26,7 @@ extension ArchiveDirectory {
 
   /// Merges neighbouring files of one pipeline, partition and day, of equal columns and version.
   ///
-  /// The merged file becomes visible in one step; then the files that it replaces move to `replaced/`, where readers
+  /// The merged file becomes visible in one step; then the files that it replaces move to `_replaced/`, where readers
   /// with an older listing find them, until ``prune(keepingFrom:now:dryRun:_:)`` removes them. Cut short anywhere, every event is
   /// still in exactly one listed file, and the next run moves on.
   ///

@@ -5,8 +5,9 @@ internal import FraudCore
 /// A name appears only when its file is complete and durable, and says which events it holds, so a listing is the whole
 /// truth: files whose range lies within another's (left behind where a compaction was cut short) are passed over.
 public struct ArchiveDirectory: Sendable {
-  /// Where compaction puts the files it replaced, for readers that have an older listing.
-  static let replacedFolder = "replaced"
+  /// Where compaction puts the files it replaced, for readers that have an older listing. Spark and `score` pass over
+  /// folders whose names start with an underscore.
+  static let replacedFolder = "_replaced"
 
   /// The root folder.
   public let root: String

@@ -149,11 +149,12 @@ import Testing
       #expect(try Self.rows(directory) == before)
       #expect(try directory.verify().problems.isEmpty)
       #expect(try directory.compact().isEmpty, "nothing is left to merge")
+      #expect(try InputFiles.expand([root]).count == 2, "`score` over the folder passes over what was replaced")
 
       // As if the compaction had been killed before it moved the old files away.
       let old = merges[0].replaced[0]
       try FileManager.default.copyItem(
-        atPath: "\(root)/replaced/\(old.path)", toPath: "\(root)/\(old.path)")
+        atPath: "\(root)/_replaced/\(old.path)", toPath: "\(root)/\(old.path)")
       #expect(try Self.rows(directory) == before)
       #expect(try directory.verify().problems.count == 1)
       _ = try directory.compact()
