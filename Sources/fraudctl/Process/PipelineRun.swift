@@ -16,6 +16,10 @@ final class PipelineRun: Sendable {
     var configuration = ProcessorConfiguration()
     /// How long brokers may be away before a run that has read nothing gives up.
     var patience = Duration.seconds(30)
+    /// Of the last thousand events and more, the share above which rejections end the run.
+    var maxRejectedShare: Double?
+    /// Whether the time from each event to its commit is measured.
+    var measuresLatency = false
   }
 
   struct Status: Sendable {
@@ -26,6 +30,7 @@ final class PipelineRun: Sendable {
     var isHolding: String?
     var progress: [PartitionProgress] = []
     var lagRecords: Int64?
+    var reading = MeterReading()
     /// Set when it has ended: what ended it, if it failed.
     var isFinished = false
     var failure: (any Error)?
@@ -85,14 +90,19 @@ final class PipelineRun: Sendable {
     let consumer = try KafkaConsumer(consuming)
     defer { consumer.close() }
     try consumer.subscribe(to: [topic])
+    let meter = ProcessMeter(measuresLatency: options.measuresLatency)
     let committer = PartitionCommitter(options.address, ownerName: "\(ProcessInfo.processInfo.hostName):\(getpid())")
     var processor = Processor(
-      pipeline, id: id, version: version, lists: lists, generation: generation, source: consumer, store: committer,
+      pipeline, id: id, version: version, lists: lists, generation: generation,
+      source: MeteredConsumer(consumer: consumer, meter: meter),
+      store: MeteredCommitter(committer, meter: meter),
       configuration: options.configuration, makeBatchID: { UniqueID.random() })
     let start = ContinuousClock.now
+    var judged = RunSummary(pipeline: pipeline, version: version)
     while !isStopping.load(ordering: .relaxed) {
       try processor.step(now: start.duration(to: .now))
-      report(processor, consumer)
+      report(processor, meter)
+      try judge(processor.committed, since: &judged)
       if options.untilEnd, processor.isAtEnd { break }
       if processor.progress.isEmpty, let away = consumer.unreachableDuration(), away > options.patience {
         throw KafkaError(
@@ -101,10 +111,28 @@ final class PipelineRun: Sendable {
       }
     }
     try processor.finish(now: start.duration(to: .now))
-    report(processor, consumer)
+    report(processor, meter)
   }
 
-  private func report(_ processor: borrowing Processor<KafkaConsumer, PartitionCommitter>, _ consumer: KafkaConsumer) {
+  /// Ends the run where too many of the last events were rejected: most likely the wrong schema or topic.
+  private func judge(_ summary: RunSummary, since judged: inout RunSummary) throws {
+    guard let limit = options.maxRejectedShare else { return }
+    let (events, rejected) = (summary.events - judged.events, summary.rejectedCount - judged.rejectedCount)
+    guard events >= 1_000 else { return }
+    judged = summary
+    let share = Double(rejected) / Double(events)
+    guard share > limit else { return }
+    let reasons = summary.rejected.sorted { ($0.value, $1.key.rawValue) > ($1.value, $0.key.rawValue) }
+      .map { "\($0.key.rawValue) \($0.value)" }.joined(separator: ", ")
+    throw Failure.failed(
+      "\(summary.pipeline): \(rejected) of the last \(events) events were rejected, more than --max-rejected-share"
+        + " \(limit) (\(reasons)). They are in `fraudctl rejected list`; the run has ended")
+  }
+
+  private func report(
+    _ processor: borrowing Processor<MeteredConsumer, MeteredCommitter>, _ meter: ProcessMeter
+  ) {
+    let consumer = processor.source.consumer
     let progress = processor.progress
     let commits = processor.commitCount
     let isHolding: String? =
@@ -122,7 +150,9 @@ final class PipelineRun: Sendable {
       if let records = consumer.lagRecords(of: name) { lag = (lag ?? 0) + records }
     }
     let (summary, conflicts) = (processor.committed, processor.conflicts)
+    let reading = MeterReading(meter)
     state.withLock {
+      $0.reading = reading
       $0.summary = summary
       $0.commits = commits
       $0.conflicts = conflicts

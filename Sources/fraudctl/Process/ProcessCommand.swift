@@ -41,6 +41,17 @@ struct ProcessCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Archive every accepted event as Parquet in this folder.", valueName: "dir"))
   var archive: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "End with 1 when more than this share of the last 1,000 events or more was rejected.", valueName: "share"))
+  var maxRejectedShare: Double?
+
+  @Flag(help: "Measure the time from each event's timestamp to its commit, and show it at the end.")
+  var stats = false
+
+  @Option(help: ArgumentHelp("Where metrics go every second, as Prometheus text.", valueName: "file"))
+  var metricsFile: String?
+
   @OptionGroup var brokers: BrokerOptions
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var output: OutputOptions
@@ -48,6 +59,9 @@ struct ProcessCommand: ParsableCommand {
   func validate() throws {
     if commitEvents < 1 { throw ValidationError("--commit-events must be 1 or more") }
     if parseDuration(commitInterval) == nil { throw ValidationError("--commit-interval needs a duration such as 20ms") }
+    if let maxRejectedShare, !(0...1).contains(maxRejectedShare) {
+      throw ValidationError("--max-rejected-share is from 0 to 1")
+    }
     if pipeline.isEmpty { throw ValidationError("--pipeline is missing") }
   }
 
@@ -62,6 +76,8 @@ struct ProcessCommand: ParsableCommand {
           var options = PipelineRun.Options(
             connection: connection, group: group ?? "fraud-\(loaded.pipeline.definition.name)", address: address)
           options.untilEnd = untilEnd
+          options.maxRejectedShare = maxRejectedShare
+          options.measuresLatency = stats || metricsFile != nil
           options.configuration.commitEvents = commitEvents
           options.configuration.commitInterval = .microseconds(parseDuration(commitInterval) ?? 20_000)
           return PipelineRun(loaded, id: id, version: version, options: options)
@@ -83,6 +99,7 @@ struct ProcessCommand: ParsableCommand {
         } else {
           Terminal.standardError.message(line(run, since: start))
         }
+        if stats { Terminal.standardError.message(statistics(run, since: start)) }
       }
       if let failure = runs.lazy.compactMap({ $0.status.failure }).first { throw failure }
       if Interruption.signal == SIGINT { throw ExitCode.interrupted }
@@ -125,8 +142,24 @@ struct ProcessCommand: ParsableCommand {
     var announced: Set<Int> = []
     var shown: [Int: String] = [:]
     var holding: [Int: String] = [:]
+    let metrics = metricsFile.map { MetricsFile(path: $0) }
+    var nextMetrics = start
+    var metricsFailure: String?
     while true {
       let statuses = runs.map(\.status)
+      if let metrics, nextMetrics <= .now || statuses.allSatisfy(\.isFinished) {
+        nextMetrics = .now + .seconds(1)
+        do {
+          try metrics.write(statuses)
+          metricsFailure = nil
+        } catch let failure as Failure {
+          // Processing is worth more than its metrics.
+          if metricsFailure != failure.message {
+            Terminal.standardError.message(failure.message, style: .warning)
+            metricsFailure = failure.message
+          }
+        }
+      }
       for (index, status) in statuses.enumerated() {
         if !status.progress.isEmpty, announced.insert(index).inserted {
           let starts = status.progress.map { "\($0.source.partition) from \($0.nextOffset)" }.joined(separator: ", ")
@@ -171,6 +204,18 @@ struct ProcessCommand: ParsableCommand {
       if let message, shown[index] != message { Terminal.standardError.message(message, style: .warning) }
       shown[index] = message
     }
+  }
+
+  /// Rates and latencies of a run that has ended.
+  private func statistics(_ run: PipelineRun, since start: ContinuousClock.Instant) -> String {
+    let status = run.status
+    let seconds = start.duration(to: .now) / .seconds(1)
+    func milliseconds(_ seconds: Double?) -> String { seconds.map { String(format: "%.1f ms", $0 * 1_000) } ?? "–" }
+    return
+      "\(status.summary.pipeline): \(grouped(Int(Double(status.summary.events) / seconds))) events/s, event to commit"
+      + " p50 \(milliseconds(status.reading.latency50)), p99 \(milliseconds(status.reading.latency99)),"
+      + " \(grouped(status.commits)) commits, each p50 \(milliseconds(status.reading.commit50)),"
+      + " p99 \(milliseconds(status.reading.commit99))"
   }
 
   private func line(_ run: PipelineRun, since start: ContinuousClock.Instant) -> String {

@@ -1,0 +1,149 @@
+import Foundation
+import FraudCore
+import FraudKafka
+import FraudStore
+
+/// How long something took, many times over: counts by bucket of equal width, the last one for all that is longer.
+struct DurationHistogram: Sendable {
+  private let bucket: Duration
+  private var counts: [Int]
+  private(set) var count = 0
+  private(set) var total = Duration.zero
+
+  init(bucket: Duration, buckets: Int) {
+    self.bucket = bucket
+    counts = [Int](repeating: 0, count: buckets)
+  }
+
+  mutating func add(_ duration: Duration) {
+    let index = Int(max(0, duration / bucket).rounded(.down))
+    counts[min(index, counts.count - 1)] += 1
+    count += 1
+    total += duration
+  }
+
+  /// The upper bound of the bucket that holds the quantile, in seconds; `nil` before the first duration.
+  func quantile(_ share: Double) -> Double? {
+    if count == 0 { return nil }
+    let rank = max(1, Int((share * Double(count)).rounded(.up)))
+    var seen = 0
+    for (index, more) in counts.enumerated() {
+      seen += more
+      if seen >= rank { return Double(index + 1) * (bucket / .seconds(1)) }
+    }
+    return nil
+  }
+}
+
+/// What a run measures of itself. It belongs to the run's thread.
+final class ProcessMeter {
+  /// From an event's record timestamp to its commit, to a millisecond, up to a minute.
+  private(set) var latency = DurationHistogram(bucket: .milliseconds(1), buckets: 60_000)
+  /// The time that commits took, to a tenth of a millisecond, up to a second.
+  private(set) var commits = DurationHistogram(bucket: .microseconds(100), buckets: 10_000)
+  private let measuresLatency: Bool
+  private var waiting: [TopicPartition: [(offset: Int64, timestamp: Int64)]] = [:]
+
+  init(measuresLatency: Bool) {
+    self.measuresLatency = measuresLatency
+  }
+
+  func observe(_ batch: MessageBatch) {
+    guard measuresLatency else { return }
+    for run in batch.runs {
+      for message in batch.messages[run.messages] {
+        guard let timestamp = message.timestampMilliseconds else { continue }
+        waiting[run.partition, default: []].append((message.offset, timestamp))
+      }
+    }
+  }
+
+  func committed(_ nextOffsets: [TopicPartition: Int64]) {
+    let now = Int64(Date().timeIntervalSince1970 * 1_000)
+    for (partition, next) in nextOffsets {
+      guard let events = waiting[partition] else { continue }
+      // Offsets rise; what a rebalance dropped and read again is counted when it is committed.
+      let done = events.firstIndex { $0.offset >= next } ?? events.count
+      for event in events[..<done] { latency.add(.milliseconds(max(0, now - event.timestamp))) }
+      waiting[partition]?.removeFirst(done)
+    }
+  }
+
+  func forget() { waiting = [:] }
+
+  func committed(in duration: Duration) { commits.add(duration) }
+}
+
+/// A consumer that is looked at by a meter.
+struct MeteredConsumer: RecordSource {
+  let consumer: KafkaConsumer
+  let meter: ProcessMeter
+
+  func poll(into batch: inout MessageBatch, timeout: Duration) throws -> SourceEvent? {
+    let event = try consumer.poll(into: &batch, timeout: timeout)
+    meter.observe(batch)
+    return event
+  }
+
+  func assign(_ starts: [TopicPartition: StartOffset]) throws {
+    meter.forget()
+    try consumer.assign(starts)
+  }
+
+  func unassign() throws {
+    meter.forget()
+    try consumer.unassign()
+  }
+
+  func pause(_ partitions: [TopicPartition]) throws { try consumer.pause(partitions) }
+  func resume(_ partitions: [TopicPartition]) throws { try consumer.resume(partitions) }
+  func earliestOffset(of partition: TopicPartition) throws -> Int64 { try consumer.earliestOffset(of: partition) }
+
+  func commit(_ nextOffsets: [TopicPartition: Int64]) throws {
+    meter.committed(nextOffsets)
+    try consumer.commit(nextOffsets)
+  }
+}
+
+/// A committer that is looked at by a meter.
+struct MeteredCommitter: Committer, ~Copyable {
+  private var committer: PartitionCommitter
+  private let meter: ProcessMeter
+
+  init(_ committer: consuming PartitionCommitter, meter: ProcessMeter) {
+    self.committer = committer
+    self.meter = meter
+  }
+
+  mutating func takeOwnership(pipelineID: Int, source: EventSource, startOffset: Int64) throws -> PartitionProgress {
+    try committer.takeOwnership(pipelineID: pipelineID, source: source, startOffset: startOffset)
+  }
+
+  mutating func commit(_ unit: CommitUnit) throws -> CommitOutcome {
+    let start = ContinuousClock.now
+    let outcome = try committer.commit(unit)
+    meter.committed(in: start.duration(to: .now))
+    return outcome
+  }
+
+  mutating func release(_ progress: [PartitionProgress]) throws { try committer.release(progress) }
+}
+
+/// What a run's meter says, as others see it.
+struct MeterReading: Sendable {
+  var latency50: Double?
+  var latency99: Double?
+  var commit50: Double?
+  var commit99: Double?
+  var commitSeconds = 0.0
+
+  init() {}
+
+  init(_ meter: ProcessMeter) {
+    latency50 = meter.latency.quantile(0.5)
+    latency99 = meter.latency.quantile(0.99)
+    commit50 = meter.commits.quantile(0.5)
+    commit99 = meter.commits.quantile(0.99)
+    commitSeconds = meter.commits.total / .seconds(1)
+  }
+}

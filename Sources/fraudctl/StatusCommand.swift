@@ -1,0 +1,124 @@
+import ArgumentParser
+import Foundation
+import FraudCore
+import FraudKafka
+import FraudStore
+
+/// `fraudctl status`: how far every pipeline is.
+struct StatusCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status",
+    abstract: "Show how far every pipeline is in each of its partitions.",
+    discussion: """
+      Asks the database; the lag is shown where a broker answers. With --json one object a line.
+
+      EXAMPLES
+        fraudctl status
+        fraudctl status --pipeline card-payments --brokers kafka:9092 --json
+      """)
+
+  @Option(help: ArgumentHelp("Only this pipeline, by name or number.", valueName: "pipeline"))
+  var pipeline: String?
+
+  @OptionGroup var brokers: BrokerOptions
+  @OptionGroup var database: DatabaseOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() throws {
+    try reporting {
+      let partitions = try withDatabase(database) { connection, _ in
+        var id: Int?
+        if let pipeline {
+          id = try PipelineStore.identify(pipeline, on: &connection)
+          if id == nil { throw Failure.failed("there is no pipeline \(printable(pipeline))") }
+        }
+        return try PartitionStatus.list(of: id, on: &connection)
+      }
+      let ends = ends(of: partitions.map(\.progress.source))
+      if output.json {
+        for partition in partitions { Terminal.standardOutput.line(json(of: partition, lag: lag(partition, ends))) }
+      } else if partitions.isEmpty {
+        Terminal.standardError.message("nothing was processed yet; `fraudctl process` does it")
+      } else {
+        table(partitions, ends).write(to: .standardOutput)
+      }
+    }
+  }
+
+  /// Where the partitions end that the broker in reach has; none where no broker answers.
+  private func ends(of sources: [EventSource]) -> [EventSource: Int64] {
+    guard !sources.isEmpty, var connection = try? brokers.connection(data: database.place.data) else { return [:] }
+    connection.requestTimeout = .seconds(2)
+    guard let admin = try? KafkaAdmin(connection), let cluster = admin.clusterID() else { return [:] }
+    let generation = DevBroker.isDevBroker(clusterID: cluster) ? "dev" : cluster
+    var ends: [EventSource: Int64] = [:]
+    for source in sources where source.generation == generation {
+      let partition = TopicPartition(topic: source.topic, partition: source.partition)
+      if let watermarks = try? admin.watermarks(of: [partition])[partition] { ends[source] = watermarks.high }
+    }
+    return ends
+  }
+
+  private func lag(_ partition: PartitionStatus, _ ends: [EventSource: Int64]) -> Int64? {
+    ends[partition.progress.source].map { max(0, $0 - partition.progress.nextOffset) }
+  }
+
+  private func table(_ partitions: [PartitionStatus], _ ends: [EventSource: Int64]) -> Table {
+    var table = Table(columns: [
+      .init(title: "PIPELINE"), .init(title: "VERSION", alignment: .right), .init(title: "PARTITION"),
+      .init(title: "NEXT", alignment: .right), .init(title: "LAG", alignment: .right),
+      .init(title: "ACCEPTED", alignment: .right), .init(title: "REJECTED", alignment: .right),
+      .init(title: "ALERTS", alignment: .right), .init(title: "COMMITTED", alignment: .right),
+      .init(title: "EVENT TIME (UTC)"), .init(title: "EPOCH", alignment: .right), .init(title: "OWNER", flexible: true),
+    ])
+    table.rows = partitions.map { partition in
+      let progress = partition.progress
+      return [
+        partition.pipeline, progress.pipelineVersion.map(String.init) ?? "",
+        "\(progress.source.topic)/\(progress.source.partition)", "\(progress.nextOffset)",
+        lag(partition, ends).map { grouped(Int($0)) } ?? "", grouped(Int(progress.counts.accepted)),
+        grouped(Int(progress.counts.rejected)), grouped(Int(progress.counts.alerts)),
+        partition.age.map { "\(shortAge($0)) ago" } ?? "", shortTime(progress.watermark ?? progress.maxEventTime),
+        "\(progress.epoch)", partition.isReleased ? "" : partition.ownerName,
+      ]
+    }
+    return table
+  }
+
+  private func json(of partition: PartitionStatus, lag: Int64?) -> String {
+    let progress = partition.progress
+    var object = JSONObjectText()
+    object.append("pipeline", partition.pipeline)
+    object.append("pipeline_id", Int64(progress.pipelineID))
+    object.append("pipeline_version", progress.pipelineVersion.map(Int64.init))
+    object.append("topic", progress.source.topic)
+    object.append("generation", progress.source.generation)
+    object.append("partition", Int64(progress.source.partition))
+    object.append("owner", partition.isReleased ? nil : partition.ownerName)
+    object.append("epoch", progress.epoch)
+    object.append("start_offset", progress.startOffset)
+    object.append("next_offset", progress.nextOffset)
+    object.append("lag", lag)
+    object.append("commits", progress.sequence)
+    object.append("accepted", progress.counts.accepted)
+    object.append("rejected", progress.counts.rejected)
+    object.append("late", progress.counts.late)
+    object.append("decisions", progress.counts.decisions)
+    object.append("alerts", progress.counts.alerts)
+    object.append("last_commit_age_ms", partition.age.map { $0 / 1_000 })
+    object.append("watermark", timestamp: progress.watermark)
+    object.append("max_event_time", timestamp: progress.maxEventTime)
+    return object.finished
+  }
+}
+
+/// A span of time for people, in its largest unit: `12s`, `3h`.
+private func shortAge(_ microseconds: Int64) -> String {
+  let seconds = max(0, microseconds / 1_000_000)
+  switch seconds {
+  case ..<120: return "\(seconds)s"
+  case ..<7_200: return "\(seconds / 60)m"
+  case ..<172_800: return "\(seconds / 3_600)h"
+  default: return "\(seconds / 86_400)d"
+  }
+}
