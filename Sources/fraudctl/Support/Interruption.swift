@@ -7,6 +7,12 @@ enum Interruption {
 
   /// From now on SIGINT and SIGTERM set the flag instead of ending the process; a second SIGINT ends it.
   static func watch() {
+    // Whoever started this program may have blocked them; blocked signals are inherited.
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, SIGINT)
+    unsafe sigaddset(&signals, SIGTERM)
+    unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     for number in [SIGINT, SIGTERM] {
       handle(number) { number in
         // Runs in a signal handler: only a lock-free store and async-signal-safe calls.

@@ -1,0 +1,200 @@
+import Foundation
+import FraudCore
+import FraudKafka
+import FraudStore
+import Testing
+
+/// `process` as a user runs it, against a dev broker and a PostgreSQL of its own, with everything that may happen to it.
+@Suite(.enabled(if: Program.isBuilt, "fraudctl is not built beside the tests"), .timeLimit(.minutes(3)))
+struct ProcessTests {
+  /// A topic with card transactions, and the file that holds them.
+  final class CardTopic {
+    static let partitions = 4
+    let broker: DevBroker
+    let file: String
+    let lines: Int
+
+    init(_ count: Int) throws {
+      let lines = try TestSite.cardPayments(count)
+      self.lines = lines.count
+      file = try TestSite.makeFolder() + "/events.ndjson"
+      try Data(lines.joined(separator: [UInt8(ascii: "\n")])).write(to: URL(fileURLWithPath: file))
+      broker = try DevBroker()
+      try broker.createTopic(named: "card-payments", partitions: Self.partitions)
+      try TestSite.send(lines, to: "card-payments", partitions: Self.partitions, of: broker)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: URL(fileURLWithPath: file).deletingLastPathComponent().path) }
+
+    func process(_ database: TestDatabase, group: String = "g", _ more: String...) throws -> Program {
+      try Program(
+        [
+          "process", "--pipeline", TestSite.pipelines + "/card-payments.yaml", "--brokers", broker.bootstrapServers,
+          "--database", database.url, "--group", group,
+        ] + more)
+    }
+
+    /// A run that nothing disturbs, compared with `score` over the same events.
+    func undisturbed() throws -> TestDatabase {
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      let metrics = file + ".prom"
+      let outcome = try process(database, "--until-end", "--json", "--stats", "--metrics-file", metrics).wait()
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      #expect(outcome.output.contains(#""events":\#(lines),"accepted":\#(lines),"rejected":0"#), "\(outcome.output)")
+      let scored = try Program.run([
+        "score", "--pipeline", TestSite.pipelines + "/card-payments.yaml", "--input", file, "--output", "-",
+      ])
+      let alerts = try scoredAlerts(scored)
+      #expect(alerts.count > 5)
+      #expect(try database.alerts(of: "card-payments") == alerts)
+      let text = try String(contentsOfFile: metrics, encoding: .utf8)
+      #expect(text.contains(#"fraud_events_total{pipeline="card-payments"} \#(lines)"#), "\(text)")
+      #expect(outcome.errors.contains("event to commit p50"), "\(outcome.errors)")
+      let status = try Program.run([
+        "status", "--json", "--database", database.url, "--brokers", broker.bootstrapServers,
+      ])
+      #expect(status.lines.count == Self.partitions)
+      #expect(status.output.split(separator: #""lag":0,"#).count == Self.partitions + 1, "\(status.output)")
+      return database
+    }
+  }
+
+  @Test func killedAtAnyMomentItLosesAndRepeatsNothing() async throws {
+    try await onThread {
+      let topic = try CardTopic(6_000)
+      let undisturbed = try topic.undisturbed()
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      _ = try Program.run(["database", "migrate", "--database", database.url])
+      var random = SystemRandomNumberGenerator()
+      for attempt in 0..<4 {
+        // A group of its own each time, so that nobody waits for the dead member; progress is in the database.
+        let run = try topic.process(database, group: "kill-\(attempt)", "--commit-events", "40")
+        let before = try database.count("SELECT coalesce(sum(next_offset), 0) FROM fraud.partitions")
+        _ = try until(20) {
+          try !run.isRunning
+            || database.count("SELECT coalesce(sum(next_offset), 0) FROM fraud.partitions") > before
+        }
+        usleep(.random(in: 0...60_000, using: &random))
+        run.send(SIGKILL)
+        #expect(run.wait().code == -SIGKILL, "\(run.errors)")
+      }
+      let outcome = try topic.process(database, group: "last", "--until-end").wait()
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      #expect(try database.results() == undisturbed.results())
+    }
+  }
+
+  @Test func twoProcessesShareTheWorkAndOneIsEnoughInTheEnd() async throws {
+    try await onThread {
+      let topic = try CardTopic(4_000)
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      _ = try Program.run(["database", "migrate", "--database", database.url])
+      let first = try topic.process(database, "--commit-events", "100")
+      let second = try topic.process(database, "--commit-events", "100")
+      let isDone = try until(40) {
+        try database.count("SELECT coalesce(sum(next_offset), 0) FROM fraud.partitions") >= topic.lines
+      }
+      #expect(isDone, "\(first.errors)\n\(second.errors)")
+      let start = ContinuousClock.now
+      first.send(SIGTERM)
+      let left = first.wait(20)
+      #expect(left.code == 0, "\(left.errors)")
+      #expect(start.duration(to: .now) < .seconds(5))
+      second.send(SIGTERM)
+      #expect(second.wait(20).code == 0, "\(second.errors)")
+      #expect(try database.count("SELECT sum(accepted + rejected) FROM fraud.partitions") == topic.lines)
+      #expect(try database.count("SELECT sum(accepted + rejected - next_offset) FROM fraud.partitions") == 0)
+    }
+  }
+
+  @Test func aDatabaseThatFallsOverIsWaitedFor() async throws {
+    try await onThread {
+      let topic = try CardTopic(4_000)
+      let folder = try TestSite.makeFolder()
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let server = try EmbeddedPostgres.acquire(dataDirectory: folder)
+      defer { try? EmbeddedPostgres.remove(dataDirectory: folder) }
+      let database = TestDatabase(url: server.address.secretText)
+      _ = try Program.run(["database", "migrate", "--database", database.url])
+      let run = try topic.process(database, "--commit-events", "20")
+      let hasBegun = try until(30) {
+        try database.count("SELECT coalesce(sum(next_offset), 0) FROM fraud.partitions") > 0
+      }
+      #expect(hasBegun, "\(run.errors)")
+      let status = try #require(try EmbeddedPostgres.status(dataDirectory: folder))
+      let file = try String(contentsOfFile: status.directory + "/data/postmaster.pid", encoding: .utf8)
+      let postmaster = try #require(pid_t(file.prefix { $0.isNumber }))
+      // An immediate shutdown: the server recovers as from a crash.
+      kill(postmaster, SIGQUIT)
+      #expect(until(10) { kill(postmaster, 0) != 0 })
+      #expect(until(10) { run.errors.contains("waiting: ") }, "\(run.errors)")
+      #expect(run.isRunning)
+      let again = try EmbeddedPostgres.acquire(dataDirectory: folder)
+      defer {
+        again.release()
+        server.release()
+      }
+      let isDone = try until(40) {
+        try database.count("SELECT coalesce(sum(next_offset), 0) FROM fraud.partitions") >= topic.lines
+      }
+      #expect(isDone, "\(run.errors)")
+      run.send(SIGTERM)
+      #expect(run.wait(20).code == 0, "\(run.errors)")
+      #expect(try database.results() == topic.undisturbed().results())
+    }
+  }
+
+  @Test func threePipelinesDoNotSeeEachOther() async throws {
+    try await onThread {
+      let names = ["stripe-payments", "marketplace-orders", "industrial-iot"]
+      let topics = ["stripe_transactions", "marketplace_orders", "sensor_readings"]
+      let data = try TestSite.makeFolder()
+      defer { try? FileManager.default.removeItem(atPath: data) }
+      let broker = try Program(["broker", "--data", data] + topics.flatMap { ["--topic", $0 + ":2"] })
+      #expect(until(10) { broker.output.contains(":") }, "\(broker.errors)")
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      _ = try Program.run(["database", "migrate", "--database", database.url])
+      var runs: [Program] = []
+      for (name, topic) in zip(names, topics) {
+        let sample = TestSite.pipelines + "/Samples/\(name).ndjson"
+        // One partition, since features of one pipeline see events in the order of the file.
+        let key = ["stripe-payments": "customer_id", "marketplace-orders": "buyer_id", "industrial-iot": "sensor_id"]
+        let sent = try Program.run(
+          ["produce", "--data", data, "--topic", topic, "--input", sample, "--key", key[name] ?? ""])
+        #expect(sent.code == 0, "\(sent.errors)")
+        runs.append(
+          try Program([
+            "process", "--pipeline", TestSite.pipelines + "/\(name).yaml", "--data", data, "--database", database.url,
+            "--until-end",
+          ]))
+      }
+      for (index, run) in runs.enumerated() {
+        let outcome = run.wait()
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(outcome.errors.contains("pipeline \(names[index]) "), "\(outcome.errors)")
+        #expect(outcome.errors.contains("Loaded "), "\(outcome.errors)")
+      }
+      for (name, topic) in zip(names, topics) {
+        let sample = TestSite.pipelines + "/Samples/\(name).ndjson"
+        let scored = try Program.run(["score", "--pipeline", TestSite.pipelines + "/\(name).yaml", "--input", sample])
+        let alerts = try scoredAlerts(scored)
+        #expect(!alerts.isEmpty)
+        if name != "industrial-iot" { #expect(try database.alerts(of: name) == alerts) }
+        #expect(
+          try database.count("SELECT count(*) FROM fraud.alerts WHERE pipeline = '\(name)'") == scored.lines.count)
+        let events = try String(contentsOfFile: sample, encoding: .utf8).split(separator: "\n").count
+        let progress = try database.text(
+          """
+          SELECT count(DISTINCT p.topic), min(p.topic), sum(p.next_offset), sum(p.accepted + p.rejected)
+          FROM fraud.partitions p JOIN fraud.pipelines n ON n.id = p.pipeline_id WHERE n.name = '\(name)'
+          """)
+        #expect(progress == "1|\(topic)|\(events)|\(events)")
+        #expect(
+          try database.count("SELECT count(*) FROM fraud.alerts WHERE pipeline = '\(name)' AND topic <> '\(topic)'")
+            == 0)
+      }
+      broker.send(SIGTERM)
+      #expect(broker.wait(10).code == 0)
+    }
+  }
+}
