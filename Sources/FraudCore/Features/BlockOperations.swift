@@ -81,7 +81,7 @@ extension FeatureTable {
       keys.records[base] = n &+ 1
       if replaces {
         heap.release(before)
-        keys.records[place] = heap.allocate(text: batch.bytes.span.extracting(slice.range)).word
+        keys.records[place] = heap.allocate(text: batch.bytes.span.extracting(batch.rememberedRange(slice))).word
         if place == base &+ 2 { keys.records[base &+ 1] = UInt64(bitPattern: t) }
       }
     }

@@ -356,8 +356,8 @@ extension FeatureTable {
       case .word: heap.words[place &+ 1 &+ index] = batch.keptWord(input, row: row)
       case .hash: heap.words[place &+ 1 &+ index] = batch.hash(input, row: row)
       case .text:
-        let slice = TextSlice(word: batch.word(column: input.column, row: row))
-        let block = heap.allocate(text: batch.bytes.span.extracting(slice.range))
+        let range = batch.rememberedRange(TextSlice(word: batch.word(column: input.column, row: row)))
+        let block = heap.allocate(text: batch.bytes.span.extracting(range))
         heap.words[place &+ 1 &+ index] = block.word
       }
     }
@@ -442,6 +442,14 @@ extension EventBatch {
   func keptWord(_ input: FeatureInput, row: Int) -> UInt64 {
     input.type == .boolean
       ? words[input.column &* stride &+ row >> 6] >> UInt64(row & 63) & 1 : words[input.column &* stride &+ row]
+  }
+
+  /// The part of a text that is remembered, cut before a character that does not fit whole.
+  func rememberedRange(_ slice: TextSlice) -> Range<Int> {
+    guard slice.count > Limits.rememberedTextBytes else { return slice.range }
+    var end = slice.offset + Limits.rememberedTextBytes
+    while end > slice.offset, bytes[end] & 0xC0 == 0x80 { end -= 1 }
+    return slice.offset..<end
   }
 
   /// The hash by which values are told apart.

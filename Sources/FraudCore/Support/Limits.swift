@@ -37,6 +37,10 @@ public enum Limits {
   /// Features a pipeline may declare.
   public static let features = 1_024
 
+  /// Bytes of a text that a feature remembers; a longer one is cut. Read back for every row of a batch, such texts are at
+  /// most 1 MiB a feature.
+  public static let rememberedTextBytes = 1_024
+
   /// Bytes of a key that are kept as they are; a longer one is kept as its SHA-256.
   public static let keyBytes = 256
 

@@ -208,3 +208,16 @@ private let minute: Int64 = 60_000_000
     #expect(restored.snapshot() == state.snapshot())
   }
 }
+
+@Test func longTextsAreCutAtACharacter() throws {
+  let (program, _) = try compileFeatures(
+    #"""
+    [{"name": "a", "function": "last", "of": "text", "by": "key"},
+     {"name": "b", "function": "first", "of": "text", "by": "key", "window": "1h"}]
+    """#)
+  let long = "x" + String(repeating: "\u{e9}", count: 2_000)
+  let events = [long, "short"].enumerated().map { TestEvent(key: 1, time: Int64($0), count: 0, text: $1) }
+  var state = FeatureState(program)
+  let kept = FieldValue.string("x" + String(repeating: "\u{e9}", count: 511))
+  #expect(run(events, through: &state, batches: [2]) == [[nil, nil], [kept, kept]])
+}
