@@ -138,9 +138,9 @@ public struct PostgresConnection: ~Copyable, @unchecked Sendable {
       let sent = unsafe encoded.withPointers { types, values, lengths, formats in
         unsafe PQsendQueryParams(raw, statement.sql, encoded.count, types, values, lengths, formats, 1)
       }
-      guard sent == 1 else { throw unsafe failure(nil, statement.sql) }
+      guard sent == 1 else { throw notSent() }
     }
-    guard unsafe PQpipelineSync(raw) == 1 else { throw unsafe failure(nil, "ending a pipeline") }
+    guard unsafe PQpipelineSync(raw) == 1 else { throw notSent() }
 
     var counts: [Int] = []
     var firstFailure: StoreError?
@@ -245,6 +245,11 @@ public struct PostgresConnection: ~Copyable, @unchecked Sendable {
     return StoreError(
       code: .query, message: "PostgreSQL refused `\(context)`: \(text)" + (state.map { " (SQLSTATE \($0))" } ?? ""),
       sqlState: state)
+  }
+
+  /// What could not even be sent was refused by no server: the connection is lost, though libpq notices only later.
+  private borrowing func notSent() -> StoreError {
+    StoreError(code: .unavailable, message: "the database connection was lost: \(lastMessage)")
   }
 
   /// libpq's last message on one line.
