@@ -316,13 +316,13 @@ extension FeatureTable {
         enter(entry, window, base: base, ring: ring, layout: layout, among: range.lowerBound..<entry)
       }
     } else if range.contains(place), range.count == end - start + 1 {
-      clearDistinct(place, window, base: base, ring: ring, layout: layout, range: range)
+      enterLate(place, window, base: base, ring: ring, layout: layout, range: range)
     }
     setRange(range, of: window, base: base)
   }
 
   /// Counts in an entry that stands among those that are counted already.
-  private mutating func clearDistinct(
+  private mutating func enterLate(
     _ place: Int, _ window: EventListLayout.Window, base: Int, ring: EventRing, layout: EventListLayout,
     range: Range<Int>
   ) {

@@ -83,6 +83,8 @@ public struct PipelineAnalysis: Sendable, Hashable {
     }
     let count = alerts.dropFirst().count { $0.alerts }
     alertingCombinations = (count, alerts.count - 1)
+    // That one rule is enough is what `any` means.
+    if policy.definition.policy == .any, policy.definition.overrides.isEmpty { return }
     note(
       count == 0 ? .warning : .note, nil,
       "\(count) of \(alerts.count - 1) combinations of \(rules.count) live rules alert")
