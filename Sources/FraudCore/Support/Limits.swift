@@ -67,6 +67,9 @@ public enum Limits {
   /// Bytes a text may have that a function makes (`repeat`, `replace`, `concat`); more is the row error `TEXT_TOO_LONG`.
   public static let resultTextBytes = 16 << 20
 
+  /// Bytes of all texts that rules make for one batch; beyond them a row raises `TEXT_TOO_LONG`.
+  public static let batchMadeTextBytes = 256 << 20
+
   /// Errors of one rule that are kept whole, by partition and version; all are counted.
   public static let ruleErrorsKept = 100
 }

@@ -68,17 +68,22 @@ extension RuleEvaluator {
           value = try FraudCore.evaluate(
             step.operation, arguments, types: step.types, result: step.result, zones: program.plan.zones)
         }
-        if value != .null { valid[row >> 6] |= bit }
         switch value {
-        case .null: break
+        case .null: return
         case .boolean(let value): if value { truth[row >> 6] |= bit }
         case .integer(let value): registers[step.into][row] = UInt64(bitPattern: value)
         case .double(let value): registers[step.into][row] = value.bitPattern
         case .decimal(let value): decimals[step.into][row] = value
-        case .string(let text): registers[step.into][row] = keep(text).word
+        case .string(let text):
+          guard text.count <= Limits.batchMadeTextBytes - arenaCount else { throw .textTooLong }
+          registers[step.into][row] = keep(text).word
         }
+        valid[row >> 6] |= bit
       } catch {
-        guard let reason = step.reasons else { preconditionFailure("\(step.operation) raised \(error)") }
+        guard let reason = step.reasons else {
+          assertionFailure("\(step.operation) raised \(error)")
+          return
+        }
         reasons[reason][row] = error.rawValue
         raised[row >> 6] |= bit
       }
