@@ -2,6 +2,8 @@
 @main
 enum Benchmarks {
   static func main() {
-    RuleBenchmarks.run(only: CommandLine.arguments.dropFirst().first)
+    let only = CommandLine.arguments.dropFirst().first
+    DecodeBenchmarks.run(only: only)
+    RuleBenchmarks.run(only: only)
   }
 }
