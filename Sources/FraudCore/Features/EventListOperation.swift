@@ -18,7 +18,6 @@ extension FeatureTable {
   }
 
   /// The commonest list, one count over one sliding window: the same as ``runRow(_:_:layout:context:batch:)`` without
-  /// looking anything up for each row. It takes half the time.
   private mutating func runOnlyCount(
     _ operation: FeatureOperation, output: FeatureOutput, layout: EventListLayout, rows: Range<Int>,
     context: borrowing RowContext, batch: inout EventBatch

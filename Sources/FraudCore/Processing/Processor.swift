@@ -179,6 +179,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
         let place = EventSource(topic: partition.topic, generation: generation, partition: partition.partition)
         let progress = try store.takeOwnership(
           pipelineID: pipelineID, source: place, startOffset: try source.earliestOffset(of: partition))
+        try refuseLostState(progress)
         let engine = Engine(pipeline, version: version, lists: lists)
         workers.append(PartitionWorker(partition: partition, progress: progress, engine: engine))
         starts[partition] = .at(progress.nextOffset)
@@ -194,6 +195,18 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     try source.assign(starts)
     phase = .running
     fencedUntil = nil
+  }
+
+  /// What features remember is not stored with the commits: going on from an offset without it would give other values, so
+  /// a pipeline with features is processed from the start of its partitions or not at all.
+  private func refuseLostState(_ progress: PartitionProgress) throws {
+    guard !pipeline.features.isEmpty, progress.nextOffset > progress.startOffset else { return }
+    throw ProcessorError(
+      code: .state,
+      message:
+        "pipeline \(pipeline.definition.name) has features, whose state is not kept between owners of a partition; "
+        + "`fraudctl pipeline delete \(pipeline.definition.name)` and process it from the start, or leave the features out"
+    )
   }
 
   /// Forgets everything that is not committed.
@@ -258,12 +271,14 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
 public struct ProcessorError: Error, Sendable, CustomStringConvertible {
   /// What a caller can branch on.
   public struct Code: Sendable, Hashable {
-    private enum Value { case fenced, source }
+    private enum Value { case fenced, source, state }
     private let value: Value
     /// Another process keeps the partitions.
     public static let fenced = Code(value: .fenced)
     /// A partition cannot be read on.
     public static let source = Code(value: .source)
+    /// What features remembered of a partition is gone.
+    public static let state = Code(value: .state)
   }
 
   /// See ``Code-swift.struct``.
