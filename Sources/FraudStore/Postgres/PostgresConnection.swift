@@ -237,8 +237,9 @@ public struct PostgresConnection: ~Copyable, @unchecked Sendable {
       state = unsafe PQresultErrorField(answer, diagnosticSQLState).map { unsafe String(cString: $0) }
       if let primary = unsafe PQresultErrorField(answer, diagnosticMessage) { text = unsafe String(cString: primary) }
     }
-    // A server that ends a session says so first; libpq notices the closed connection only later.
-    if !isConnected || state?.hasPrefix("57P0") == true {
+    // A server that ends a session says so first, and one that falls over says nothing: an error without a SQLSTATE is
+    // libpq's own. It notices the closed connection only later.
+    if !isConnected || state?.hasPrefix("57P0") ?? true {
       return StoreError(code: .unavailable, message: "the database connection was lost: \(text)", sqlState: state)
     }
     let context = sql.prefix { $0 != "\n" && $0 != "(" }.prefix(80)
