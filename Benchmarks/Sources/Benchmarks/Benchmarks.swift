@@ -5,5 +5,6 @@ enum Benchmarks {
     let only = CommandLine.arguments.dropFirst().first
     DecodeBenchmarks.run(only: only)
     RuleBenchmarks.run(only: only)
+    FeatureBenchmarks.run(only: only)
   }
 }
