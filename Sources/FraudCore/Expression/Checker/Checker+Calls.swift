@@ -99,7 +99,9 @@ extension Checker {
       guard hasCount(1...1, name, node), let value = number(operands[0], of: name, node, orInterval: true) else {
         return .some(nil)
       }
-      return add(.call(.abs), [value], type: type(value), node)
+      var result = add(.call(.abs), [value], type: type(value), node)
+      result.fields = value.fields
+      return result
     case "round", "bround":
       guard hasCount(1...2, name, node), let value = number(operands[0], of: name, node) else { return .some(nil) }
       return rounded(name == "round" ? .round : .bround, value, operands, name, node)
@@ -162,7 +164,9 @@ extension Checker {
         common = next
       }
       let values = operands.map { coerce($0, to: common) }
-      return add(.call(name == "greatest" ? .greatest : .least), values, type: common, node)
+      var result = add(.call(name == "greatest" ? .greatest : .least), values, type: common, node)
+      result.fields = fields(of: values)
+      return result
     case "nanvl":
       guard hasCount(2...2, name, node),
         let values = arguments(operands, as: [.double, .double], of: name, node)
@@ -240,7 +244,7 @@ extension Checker {
         let values = unify(operands.enumerated().map { ($0.element, $0.offset) }, of: name, node)
       else { return .some(nil) }
       var result = add(.coalesce, values, type: type(values[0]), node)
-      result.isDayInterval = values.allSatisfy(\.isDayInterval)
+      result.fields = fields(of: values)
       return result
     case "nvl2", "if":
       guard hasCount(3...3, name, node) else { return .some(nil) }

@@ -160,6 +160,14 @@ extension Checker {
 
   // MARK: Branches
 
+  /// The units that alternatives have together, if they are intervals.
+  func fields(of values: [Operand]) -> IntervalFields? {
+    guard type(values[0]).isInterval else { return nil }
+    let fields = values.filter { builder.constant($0.node) != .null }
+      .map { $0.fields ?? IntervalFields(of: type($0)) }
+    return fields.dropFirst().reduce(fields.first) { $0?.union($1) }
+  }
+
   /// A condition of CASE or `if`.
   mutating func branchCondition(_ operand: Operand, _ child: Int, of word: String, allowsNull: Bool, _ node: SyntaxNode)
     -> Operand?
@@ -213,7 +221,7 @@ extension Checker {
     for (condition, value) in zip(conditions, values) { children += [condition, value] }
     children.append(values[values.count - 1])
     var result = add(.caseWhen, children, type: type(values[0]), node)
-    result.isDayInterval = values.allSatisfy(\.isDayInterval)
+    result.fields = fields(of: values)
     return result
   }
 }

@@ -134,10 +134,10 @@ extension Checker {
     }
     let number = valueType == .string || valueType == .null ? coerce(value, to: .double) : value
     if sign == .plus {
-      return Operand(node: number.node, isLiteral: false, isDayInterval: number.isDayInterval)
+      return Operand(node: number.node, isLiteral: false, fields: number.fields)
     }
     var result = add(.arithmetic(.negate), [number], type: type(number), node)
-    result.isDayInterval = value.isDayInterval
+    result.fields = value.fields
     return result
   }
 
@@ -229,7 +229,7 @@ extension Checker {
       (.null, .dayTimeInterval), (.dayTimeInterval, .null), (.null, .yearMonthInterval), (.yearMonthInterval, .null):
       let interval = types.0 == .null ? types.1 : types.0
       var result = add(make, [coerce(left, to: interval), coerce(right, to: interval)], type: interval, node)
-      result.isDayInterval = left.isDayInterval && right.isDayInterval
+      result.fields = fields(of: [left, right])
       return result
     case (.timestamp, .yearMonthInterval), (.date, .yearMonthInterval), (.timestamp, .dayTimeInterval):
       return add(make, [left, right], type: types.0, node)
@@ -250,7 +250,7 @@ extension Checker {
       (.date, .string) where !isAdd:
       var result = add(
         make, [coerce(left, to: .date), coerce(right, to: .date)], type: .dayTimeInterval, node)
-      result.isDayInterval = true
+      result.fields = .day
       return result
     case (.date, let days) where days.isNumeric || days == .null:
       return add(make, [left, coerce(right, to: .int)], type: .date, node)
@@ -272,7 +272,7 @@ extension Checker {
     _ operation: Arithmetic, tries: Bool, _ date: Operand, _ interval: Operand, _ node: SyntaxNode
   ) -> Operand {
     let make: Operation = tries ? .tryArithmetic(operation) : .arithmetic(operation)
-    guard interval.isDayInterval else {
+    guard interval.fields == .day else {
       return add(make, [coerce(date, to: .timestamp), interval], type: .timestamp, node)
     }
     let days = add(.call(.intervalDays), [interval], type: .bigint, node)

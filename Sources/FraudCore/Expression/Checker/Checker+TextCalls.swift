@@ -213,7 +213,7 @@ extension Checker {
   private func typeName(of operand: Operand) -> String {
     switch type(operand) {
     case .null: "void"
-    case .dayTimeInterval where operand.isDayInterval: "interval day"
+    case let type where type.isInterval: (operand.fields ?? IntervalFields(of: type)).typeName
     case let type: "\(type)".lowercased()
     }
   }

@@ -8,8 +8,8 @@ struct Checker {
     var node: Int
     /// Whether the text has a literal here, which decimal typing asks for. A folded calculation is none.
     var isLiteral = false
-    /// Whether it is an interval of whole days, which leaves a date a date.
-    var isDayInterval = false
+    /// The units of an interval, where they are not all of its type. An interval of days leaves a date a date.
+    var fields: IntervalFields?
   }
 
   let compiler: ExpressionCompiler
@@ -106,7 +106,7 @@ struct Checker {
     refuseClock(operand, as: target, range)
     return Operand(
       node: builder.add(.cast, [operand.node], type: target, range: range),
-      isLiteral: false, isDayInterval: operand.isDayInterval)
+      isLiteral: false, fields: operand.fields)
   }
 
   mutating func negate(_ operand: Operand, if negated: Bool, _ node: SyntaxNode) -> Operand {
@@ -183,7 +183,7 @@ struct Checker {
     do throws(LiteralError) {
       let interval = try IntervalLiteral(text)
       var operand = literal(.integer(interval.value), type: interval.type, node)
-      operand.isDayInterval = interval.isDaysOnly
+      operand.fields = interval.fields
       return operand
     } catch {
       report(error.message, at: node.range)
@@ -203,12 +203,13 @@ struct Checker {
 
   private mutating func cast(_ operand: Operand, to type: DataType, tries: Bool, _ node: SyntaxNode) -> Operand? {
     guard Coercion.canCast(self.type(operand), to: type) else {
-      report("\(describe(node, 0)) cannot be cast to \(type)", at: node.focus)
+      let why = self.type(operand).isInterval ? "casts of intervals are not supported" : "cannot be cast to \(type)"
+      report("\(describe(node, 0)): \(why)", at: node.focus)
       return nil
     }
     if self.type(operand) == type {
       // A literal that was cast is no literal any more.
-      return Operand(node: operand.node, isLiteral: false, isDayInterval: operand.isDayInterval)
+      return Operand(node: operand.node, isLiteral: false, fields: operand.fields)
     }
     refuseClock(operand, as: type, node.range)
     return add(tries ? .tryCast : .cast, [operand], type: type, node)

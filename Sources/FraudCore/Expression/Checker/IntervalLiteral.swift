@@ -3,8 +3,8 @@ struct IntervalLiteral {
   var type: DataType
   /// Months or microseconds, by the type.
   var value: Int64
-  /// Whether it was written in days (or weeks) only, which keeps a date a date.
-  var isDaysOnly: Bool
+  /// From the largest to the smallest unit that it was written with.
+  var fields: IntervalFields
 
   init(_ text: IntervalText) throws(LiteralError) {
     var sum = Sum()
@@ -21,9 +21,50 @@ struct IntervalLiteral {
     }
     type = sum.hasMonths ? .yearMonthInterval : .dayTimeInterval
     value = sum.hasMonths ? sum.months : sum.microseconds
-    isDaysOnly = sum.isDaysOnly && !sum.hasMonths
+    fields = sum.fields ?? IntervalFields(.day, .second)
     if sum.hasMonths, Int32(exactly: value) == nil { throw Sum.overflow }
   }
+}
+
+/// The units that an interval's type names, as in INTERVAL DAY TO HOUR.
+struct IntervalFields: Sendable, Hashable {
+  var first: IntervalUnit
+  var last: IntervalUnit
+
+  /// Weeks count as days, what is smaller than a second as seconds.
+  init(_ first: IntervalUnit, _ last: IntervalUnit) {
+    func field(_ unit: IntervalUnit) -> IntervalUnit {
+      switch unit {
+      case .week: .day
+      case .millisecond, .microsecond: .second
+      default: unit
+      }
+    }
+    self.first = field(first)
+    self.last = field(last)
+  }
+
+  /// All units of an interval type.
+  init(of type: DataType) {
+    self = type == .yearMonthInterval ? Self(.year, .month) : Self(.day, .second)
+  }
+
+  static let day = Self(.day, .day)
+
+  func union(_ other: Self) -> Self {
+    Self(
+      first.rank <= other.first.rank ? first : other.first, last.rank >= other.last.rank ? last : other.last)
+  }
+
+  /// The type's name as Spark's `typeof` gives it.
+  var typeName: String {
+    "interval \(first.rawValue)" + (first == last ? "" : " to \(last.rawValue)")
+  }
+}
+
+extension IntervalUnit {
+  /// From the largest unit.
+  fileprivate var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }
 
 private struct Sum {
@@ -31,7 +72,7 @@ private struct Sum {
   var microseconds: Int64 = 0
   var hasMonths = false
   var hasMicroseconds = false
-  var isDaysOnly = true
+  var fields: IntervalFields?
 
   static let overflow = LiteralError("the interval is too long")
 
@@ -95,7 +136,8 @@ private struct Sum {
       }
       try add(microseconds: sign * value, times: 1)
     }
-    if unit != .day && unit != .week { isDaysOnly = false }
+    let field = IntervalFields(unit, unit)
+    fields = fields.map { $0.union(field) } ?? field
   }
 
   /// `1 day 1 hour`, with or without the word interval in front.
