@@ -7,20 +7,28 @@ import FraudStore
 struct RejectedCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rejected",
-    abstract: "List and show rejected events.",
+    abstract: "List, show and redrive rejected events.",
     discussion: """
       EXAMPLES
         fraudctl rejected list --reason bad_json --since 1h
         fraudctl rejected show transactions/3/1747
         fraudctl rejected show transactions/3/1747 --payload > event.json
+        fraudctl rejected redrive --pipeline card-payments --reason missing_field
       """,
-    subcommands: [List.self, Show.self])
+    subcommands: [List.self, Show.self, Redrive.self])
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "List rejected events, the newest first, and count them by reason.",
       discussion:
-        "With --json one object a line, the event whole in `payload`, or in `payload_base64` if it is no text.")
+        """
+        Those that `rejected redrive` has settled are left out, unless --all. With --json one object a line, the event whole
+        in `payload`, or in `payload_base64` if it is no text.
+
+        EXAMPLES
+          fraudctl rejected list --reason bad_json --since 1h
+          fraudctl rejected list --all --json
+        """)
 
     @Option(help: ArgumentHelp("Only this reason. May be repeated.", valueName: "reason")) var reason: [String] = []
     @Option(help: ArgumentHelp("Only this pipeline, by name or number. May be repeated.", valueName: "pipeline"))
@@ -29,6 +37,7 @@ struct RejectedCommand: ParsableCommand {
       help: ArgumentHelp(
         "Only events written since then: a duration before now, or an instant (UTC).", valueName: "1h|instant"))
     var since: Since?
+    @Flag(help: "Also those that a redrive has settled.") var all = false
     @Option(help: "How many at most.") var limit = 20
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
@@ -44,6 +53,7 @@ struct RejectedCommand: ParsableCommand {
         filter.pipelines = pipeline
         filter.age = since?.ago
         filter.since = since?.instant
+        filter.isOpen = !all
         try withDatabase(database) { connection, _ in
           if output.json {
             // One at a time: an event may have 32 MiB.
@@ -96,7 +106,8 @@ struct RejectedCommand: ParsableCommand {
           fraudctl rejected show transactions/3/1747 --payload > event.json
         """)
 
-    @Argument(help: ArgumentHelp("Where it was.", valueName: "topic/partition/offset")) var place: String
+    @Argument(help: ArgumentHelp("Where it was, as `list` prints it.", valueName: "topic/partition/offset"))
+    var place: EventPlace
     @Option(help: ArgumentHelp("The pipeline, where several read the topic.", valueName: "pipeline"))
     var pipeline: String?
     @Flag(help: "Write the event's bytes and nothing else.") var payload = false
@@ -105,20 +116,18 @@ struct RejectedCommand: ParsableCommand {
 
     func run() throws {
       try reporting {
-        let parts = place.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 3, let partition = Int(parts[1]), let offset = Int64(parts[2]) else {
-          throw Failure(
-            code: .usage, message: "\(printable(place)): topic/partition/offset is needed, as `list` prints it")
-        }
         var filter = RejectedFilter()
         filter.pipelines = pipeline.map { [$0] } ?? []
-        filter.topic = String(parts[0])
-        filter.partition = partition
-        filter.offset = offset
+        filter.topic = place.topic
+        filter.partition = place.partition
+        filter.offset = place.offset
         let events = try withDatabase(database) { connection, _ in
           try RejectedStore.list(filter, limit: 10, payloadBytes: .max, on: &connection)
         }
-        guard let event = events.first else { throw Failure.failed("no event was rejected at \(printable(place))") }
+        guard let event = events.first else {
+          throw Failure.failed(
+            "no event was rejected at \(printable(place.topic))/\(place.partition)/\(place.offset)")
+        }
         if events.count > 1 {
           Terminal.standardError.message(
             "\(events.map(\.pipeline).joined(separator: ", ")) rejected it; --pipeline chooses", style: .warning)
@@ -166,5 +175,9 @@ private func json(of event: StoredRejection) -> String {
   if let length = event.payloadLength, length != event.payload?.count ?? 0 { object.append("payload_length", length) }
   object.append("pipeline", event.pipeline)
   object.append("created_at", timestamp: event.createdAt)
+  if let outcome = event.redrivenAs {
+    object.append("redriven_as", outcome)
+    object.append("redriven_at", timestamp: event.redrivenAt)
+  }
   return object.finished
 }

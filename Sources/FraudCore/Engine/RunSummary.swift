@@ -97,7 +97,7 @@ public struct RunSummary: Sendable, Hashable {
   }
 
   /// What was counted since an earlier summary of the same run.
-  func difference(from earlier: RunSummary) -> RunSummary {
+  package func difference(from earlier: RunSummary) -> RunSummary {
     var counts = self
     counts.accepted -= earlier.accepted
     for (reason, count) in earlier.rejected { counts.rejected[reason, default: 0] -= count }
@@ -204,7 +204,7 @@ extension RunSummary.Hits {
 
 extension EventCounts {
   /// The part of a summary that a partition keeps.
-  init(_ summary: RunSummary) {
+  package init(_ summary: RunSummary) {
     self.init()
     accepted = Int64(summary.accepted)
     rejected = Int64(summary.rejectedCount)

@@ -10,8 +10,9 @@ struct Migration: Sendable {
   /// What the step's text was when it was applied, to notice that it has been edited since.
   var checksum: String { SHA256.hexadecimalDigest(sql.utf8) }
 
-  /// All steps in order, numbered from 1 without gaps.
+  /// All steps in the order of their numbers. A number may be missing: parts that are built side by side take numbers of
+  /// their own, and a step with a lower one is applied even after one with a higher.
   ///
   /// They are Swift text and not files, so that a program copied alone to another machine finds them.
-  static let all = [pipelines, results]
+  static let all = [pipelines, results, redrives]
 }
