@@ -170,7 +170,7 @@ import Testing
       try consumer.assign([TopicPartition(topic: "t", partition: 0): .beginning])
       var batch = MessageBatch(messagesMax: 10, bytesMax: 1_000)
       var sizes: [[Int]] = []
-      let end = ContinuousClock.now + .seconds(10)
+      let end = ContinuousClock.now + .seconds(60)
       while sizes.joined().count < 4, ContinuousClock.now < end {
         _ = try consumer.poll(into: &batch, timeout: .milliseconds(100))
         if !batch.isEmpty { sizes.append(batch.received.map(\.valueCount)) }

@@ -63,7 +63,7 @@ extension KafkaProducer {
 
   /// Delivers everything and checks that nothing failed.
   func finish(_ count: Int, sourceLocation: SourceLocation = #_sourceLocation) throws {
-    #expect(try flush(timeout: .seconds(10)) == 0, sourceLocation: sourceLocation)
+    #expect(try flush(timeout: .seconds(60)) == 0, sourceLocation: sourceLocation)
     #expect(report.delivered == count, sourceLocation: sourceLocation)
     #expect(report.failed == 0, "\(report.failures)", sourceLocation: sourceLocation)
   }

@@ -56,7 +56,7 @@ final class Program {
   func send(_ signal: Int32) { Foundation.kill(process.processIdentifier, signal) }
 
   /// Waits for its end; at the deadline it is killed and the code is -9.
-  func wait(_ seconds: Double = 60) -> Outcome {
+  func wait(_ seconds: Double = 180) -> Outcome {
     if !until(seconds, { !process.isRunning }) { send(SIGKILL) }
     process.waitUntilExit()
     let code = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus

@@ -74,7 +74,7 @@ struct ProduceTests {
     var batch = MessageBatch()
     var received: Set<String> = []
     var partitions: [String: Int32] = [:]
-    let end = ContinuousClock.now + .seconds(10)
+    let end = ContinuousClock.now + .seconds(60)
     while received.count < 100, ContinuousClock.now < end {
       _ = try consumer.poll(into: &batch, timeout: .milliseconds(100))
       for run in batch.runs {
