@@ -49,6 +49,7 @@ struct DemoCommand: ParsableCommand {
         let before = try DemoReport.counts(of: applied.id, on: &connection)
         let data = folder + "/Data/sparkov.csv.zst"
         let count = try DemoReport.recordCount(of: data, schema: definition.schema)
+        var pace: String?
         if before.events >= count {
           Self.terminal.message(
             "all \(grouped(count)) events were processed by an earlier run; `fraudctl demo --reset` starts over")
@@ -57,10 +58,14 @@ struct DemoCommand: ParsableCommand {
           let broker = try DevBroker()
           try broker.createTopic(named: topic, partitions: Self.partitions)
           let kafka = KafkaConnection(brokers: broker.bootstrapServers)
+          let start = ContinuousClock.now
           try process(loaded, applied, data: data, topic: topic, key: key, kafka: kafka, address: address, count: count)
+          let processed = try DemoReport.counts(of: applied.id, on: &connection).events - before.events
+          let seconds = start.duration(to: .now) / .seconds(1)
+          pace = String(format: "%.1f s, ", seconds) + grouped(Int(Double(processed) / seconds)) + " events/s"
         }
         if Interruption.isRequested { throw ExitCode.interrupted }
-        try DemoReport.show(applied, loaded.pipeline, address: address, database: database, on: &connection)
+        try DemoReport.show(applied, loaded.pipeline, pace: pace, address: address, database: database, on: &connection)
       }
     }
   }

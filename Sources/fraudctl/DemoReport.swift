@@ -31,9 +31,10 @@ enum DemoReport {
     return count
   }
 
+  /// - Parameter pace: how long this run took and how fast it was; `nil` when an earlier run had done it all.
   static func show(
-    _ applied: AppliedPipeline, _ pipeline: Pipeline, address: PostgresAddress, database: DatabaseOptions,
-    on connection: inout PostgresConnection
+    _ applied: AppliedPipeline, _ pipeline: Pipeline, pace: String?, address: PostgresAddress,
+    database: DatabaseOptions, on connection: inout PostgresConnection
   ) throws {
     let terminal = Terminal.standardOutput
     let counts = try counts(of: applied.id, on: &connection)
@@ -41,7 +42,7 @@ enum DemoReport {
     terminal.line(
       terminal.styled("\(applied.name), version \(applied.version)", .bold)
         + "   \(grouped(counts.events)) events = \(grouped(counts.accepted)) accepted + \(grouped(counts.rejected)) rejected"
-    )
+        + (pace.map { terminal.styled("   " + $0, .dim) } ?? ""))
     var filter = AlertFilter()
     filter.pipelines = [applied.name]
     let bySeverity = try AlertStore.countBySeverity(filter, on: &connection)

@@ -26,6 +26,10 @@ struct ProcessCommand: ParsableCommand {
       "A pipeline's name, number or file; a file is applied first. May be repeated.", valueName: "name|file"))
   var pipeline: [String]
 
+  @Option(
+    help: ArgumentHelp("A file that wins over the definition files key by key. May be repeated.", valueName: "file"))
+  var overlay: [String] = []
+
   @Option(help: ArgumentHelp("The consumer group (default: fraud-PIPELINE).", valueName: "id"))
   var group: String?
 
@@ -63,6 +67,9 @@ struct ProcessCommand: ParsableCommand {
       throw ValidationError("--max-rejected-share is from 0 to 1")
     }
     if pipeline.isEmpty { throw ValidationError("--pipeline is missing") }
+    if !overlay.isEmpty, let name = pipeline.first(where: { !FileManager.default.fileExists(atPath: $0) }) {
+      throw ValidationError("--overlay goes with files of pipelines, and '\(name)' is none")
+    }
   }
 
   func run() throws {
@@ -111,7 +118,7 @@ struct ProcessCommand: ParsableCommand {
     _ name: String, on database: inout PostgresConnection
   ) throws -> (LoadedPipeline, id: Int, version: Int) {
     if FileManager.default.fileExists(atPath: name) {
-      let loaded = try LoadedPipeline(file: name)
+      let loaded = try LoadedPipeline(file: name, overlays: overlay)
       let applied = try PipelineStore.apply(loaded.stored(), author: currentUser(), note: nil, on: &database)
       return (loaded, applied.id, applied.version)
     }
