@@ -7,6 +7,8 @@ import FraudStore
 struct DurationHistogram: Sendable {
   private let bucket: Duration
   private var counts: [Int]
+  /// The highest bucket in use, so that a quantile looks at no empty ones above it.
+  private var highest = 0
   private(set) var count = 0
   private(set) var total = Duration.zero
 
@@ -17,7 +19,9 @@ struct DurationHistogram: Sendable {
 
   mutating func add(_ duration: Duration) {
     let index = Int(max(0, duration / bucket).rounded(.down))
-    counts[min(index, counts.count - 1)] += 1
+    let place = min(index, counts.count - 1)
+    counts[place] += 1
+    highest = max(highest, place)
     count += 1
     total += duration
   }
@@ -27,7 +31,7 @@ struct DurationHistogram: Sendable {
     if count == 0 { return nil }
     let rank = max(1, Int((share * Double(count)).rounded(.up)))
     var seen = 0
-    for (index, more) in counts.enumerated() {
+    for (index, more) in counts[...highest].enumerated() {
       seen += more
       if seen >= rank { return Double(index + 1) * (bucket / .seconds(1)) }
     }
@@ -41,6 +45,9 @@ final class ProcessMeter {
   private(set) var latency = DurationHistogram(bucket: .milliseconds(1), buckets: 60_000)
   /// The time that commits took, to a tenth of a millisecond, up to a second.
   private(set) var commits = DurationHistogram(bucket: .microseconds(100), buckets: 10_000)
+  /// From the first record read to the last commit of records.
+  private(set) var busy = Duration.zero
+  private var firstRecord: ContinuousClock.Instant?
   private let measuresLatency: Bool
   private var waiting: [TopicPartition: [(offset: Int64, timestamp: Int64)]] = [:]
 
@@ -49,6 +56,7 @@ final class ProcessMeter {
   }
 
   func observe(_ batch: MessageBatch) {
+    if firstRecord == nil, !batch.isEmpty { firstRecord = .now }
     guard measuresLatency else { return }
     for run in batch.runs {
       for message in batch.messages[run.messages] {
@@ -59,6 +67,8 @@ final class ProcessMeter {
   }
 
   func committed(_ nextOffsets: [TopicPartition: Int64]) {
+    if let firstRecord { busy = firstRecord.duration(to: .now) }
+    guard measuresLatency else { return }
     let now = Int64(Date().timeIntervalSince1970 * 1_000)
     for (partition, next) in nextOffsets {
       guard let events = waiting[partition] else { continue }
@@ -136,6 +146,8 @@ struct MeterReading: Sendable {
   var commit50: Double?
   var commit99: Double?
   var commitSeconds = 0.0
+  /// From the first record to the last commit.
+  var busySeconds = 0.0
 
   init() {}
 
@@ -145,5 +157,6 @@ struct MeterReading: Sendable {
     commit50 = meter.commits.quantile(0.5)
     commit99 = meter.commits.quantile(0.99)
     commitSeconds = meter.commits.total / .seconds(1)
+    busySeconds = meter.busy / .seconds(1)
   }
 }
