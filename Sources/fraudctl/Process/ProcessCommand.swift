@@ -95,6 +95,9 @@ struct ProcessCommand: ParsableCommand {
         }
         for run in runs { run.start() }
         for archive in archives { archive.start() }
+        let expiry = ListExpiry(address)
+        expiry.start()
+        defer { expiry.stop() }
         try wait(for: runs, archives, start: start)
         try finish(archives)
         return runs
@@ -106,7 +109,7 @@ struct ProcessCommand: ParsableCommand {
         } else {
           Terminal.standardError.message(line(run, since: start))
         }
-        if stats { Terminal.standardError.message(statistics(run, since: start)) }
+        if stats { Terminal.standardError.message(statistics(run)) }
       }
       if let failure = runs.lazy.compactMap({ $0.status.failure }).first { throw failure }
       if Interruption.signal == SIGINT { throw ExitCode.interrupted }
@@ -117,10 +120,12 @@ struct ProcessCommand: ParsableCommand {
   private func load(
     _ name: String, on database: inout PostgresConnection
   ) throws -> (LoadedPipeline, id: Int, version: Int) {
+    var name = name
     if FileManager.default.fileExists(atPath: name) {
       let loaded = try LoadedPipeline(file: name, overlays: overlay)
       let applied = try PipelineStore.apply(loaded.stored(), author: currentUser(), note: nil, on: &database)
-      return (loaded, applied.id, applied.version)
+      // What was stored may hold other lists: `fraudctl list` changes them.
+      name = applied.name
     }
     guard let stored = try PipelineStore.find(name, on: &database) else {
       let names = try PipelineStore.list(on: &database).map(\.name)
@@ -213,10 +218,10 @@ struct ProcessCommand: ParsableCommand {
     }
   }
 
-  /// Rates and latencies of a run that has ended.
-  private func statistics(_ run: PipelineRun, since start: ContinuousClock.Instant) -> String {
+  /// Rates and latencies of a run that has ended; the time before the first record does not count.
+  private func statistics(_ run: PipelineRun) -> String {
     let status = run.status
-    let seconds = start.duration(to: .now) / .seconds(1)
+    let seconds = max(status.reading.busySeconds, 0.001)
     func milliseconds(_ seconds: Double?) -> String { seconds.map { String(format: "%.1f ms", $0 * 1_000) } ?? "–" }
     return
       "\(status.summary.pipeline): \(grouped(Int(Double(status.summary.events) / seconds))) events/s, event to commit"

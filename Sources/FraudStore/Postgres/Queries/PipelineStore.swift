@@ -55,9 +55,6 @@ public enum PipelineStore {
     on connection: inout PostgresConnection
   ) throws(StoreError) -> AppliedPipeline {
     let name = definition.name
-    let sha256 = definition.sha256
-    let json = Array(definition.source.canonicalJSON.utf8)
-    let rules = definition.rules.map(\.id)
     return try connection.transaction { connection throws(StoreError) in
       try connection.execute(
         """
@@ -68,39 +65,60 @@ public enum PipelineStore {
       let pipeline = try connection.query(
         "SELECT id, active_version FROM fraud.pipelines WHERE name = $1 FOR UPDATE", [.text(name)])
       let id = try pipeline.required(pipeline.integer(0, 0))
-      let active = try pipeline.integer(0, 1)
-      let same = try connection.query(
-        "SELECT version FROM fraud.pipeline_versions WHERE pipeline_id = $1 AND sha256 = $2",
-        [.integer(id), .text(sha256)])
-      let isNew = same.rowCount == 0
-      if let active, !force { try refuseIncompatible(definition, id: id, active: active, on: &connection) }
-      var version: Int64
-      if isNew {
-        let added = try connection.query(
-          """
-          INSERT INTO fraud.pipeline_versions (pipeline_id, version, sha256, definition, author, note)
-          SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5
-          FROM fraud.pipeline_versions WHERE pipeline_id = $1
-          RETURNING version
-          """, [.integer(id), .text(sha256), .json(json), .text(author), .text(orNull: note)])
-        version = try added.required(added.integer(0, 0))
-        try connection.execute(
-          """
-          INSERT INTO fraud.rules (pipeline_id, rule_id)
-          SELECT $1, r.rule_id FROM unnest($2::text[]) WITH ORDINALITY AS r(rule_id, place)
-          WHERE NOT EXISTS (SELECT FROM fraud.rules k WHERE k.pipeline_id = $1 AND k.rule_id = r.rule_id)
-          ORDER BY r.place
-          """, [.integer(id), .array(PostgresArray(texts: rules))])
-      } else {
-        version = try same.required(same.integer(0, 0))
+      if let active = try pipeline.integer(0, 1), !force {
+        try refuseIncompatible(definition, id: id, active: active, on: &connection)
       }
-      if active != version {
-        try connection.execute(
-          "UPDATE fraud.pipelines SET active_version = $2 WHERE id = $1", [.integer(id), .integer(version)])
-        try audit("apply", pipeline: name, version: version, who: author, why: note, on: &connection)
-      }
-      return AppliedPipeline(id: Int(id), name: name, version: Int(version), isNew: isNew)
+      let merged = try ListStore.merged(definition, id: id, on: &connection)
+      return try put(merged, id: id, action: "apply", author: author, note: note, on: &connection)
     }
+  }
+
+  /// Puts a definition in force, inside a transaction that has locked its pipeline's row.
+  ///
+  /// - Parameter action: what the audit log calls it; without it the caller writes there.
+  static func put(
+    _ definition: PipelineDefinition, id: Int64, action: String?, author: String, note: String?,
+    on connection: inout PostgresConnection
+  ) throws(StoreError) -> AppliedPipeline {
+    let name = definition.name
+    let sha256 = definition.sha256
+    let rows = try connection.query(
+      """
+      SELECT p.active_version, v.version FROM fraud.pipelines p
+      LEFT JOIN fraud.pipeline_versions v ON v.pipeline_id = p.id AND v.sha256 = $2 WHERE p.id = $1
+      """, [.integer(id), .text(sha256)])
+    let active = try rows.integer(0, 0)
+    let same = try rows.integer(0, 1)
+    var version: Int64
+    if let same {
+      version = same
+    } else {
+      let added = try connection.query(
+        """
+        INSERT INTO fraud.pipeline_versions (pipeline_id, version, sha256, definition, author, note)
+        SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5
+        FROM fraud.pipeline_versions WHERE pipeline_id = $1
+        RETURNING version
+        """,
+        [
+          .integer(id), .text(sha256), .json(Array(definition.source.canonicalJSON.utf8)), .text(author),
+          .text(orNull: note),
+        ])
+      version = try added.required(added.integer(0, 0))
+      try connection.execute(
+        """
+        INSERT INTO fraud.rules (pipeline_id, rule_id)
+        SELECT $1, r.rule_id FROM unnest($2::text[]) WITH ORDINALITY AS r(rule_id, place)
+        WHERE NOT EXISTS (SELECT FROM fraud.rules k WHERE k.pipeline_id = $1 AND k.rule_id = r.rule_id)
+        ORDER BY r.place
+        """, [.integer(id), .array(PostgresArray(texts: definition.rules.map(\.id)))])
+    }
+    if active != version {
+      try connection.execute(
+        "UPDATE fraud.pipelines SET active_version = $2 WHERE id = $1", [.integer(id), .integer(version)])
+      if let action { try audit(action, pipeline: name, version: version, who: author, why: note, on: &connection) }
+    }
+    return AppliedPipeline(id: Int(id), name: name, version: Int(version), isNew: same == nil)
   }
 
   /// Refuses a schema that events of the version in force could not be read with.
@@ -246,12 +264,15 @@ public enum PipelineStore {
 
   /// Writes a line of the audit log.
   static func audit(
-    _ action: String, pipeline: String, version: Int64?, who: String, why: String?,
+    _ action: String, pipeline: String, version: Int64?, who: String, why: String?, detail: [UInt8]? = nil,
     on connection: inout PostgresConnection
   ) throws(StoreError) {
     try connection.execute(
-      "INSERT INTO fraud.audit_log (who, action, pipeline, version, why) VALUES ($1, $2, $3, $4, $5)",
-      [.text(who), .text(action), .text(pipeline), .integer(orNull: version), .text(orNull: why)])
+      "INSERT INTO fraud.audit_log (who, action, pipeline, version, why, detail) VALUES ($1, $2, $3, $4, $5, $6)",
+      [
+        .text(who), .text(action), .text(pipeline), .integer(orNull: version), .text(orNull: why),
+        detail.map(PostgresValue.json) ?? .null,
+      ])
   }
 
   private static let selection = """

@@ -204,11 +204,8 @@ public struct Redrive: Sendable {
       JSONText.append(string: "\(event.topic)/\(event.partition)/\(event.offset)", to: &places)
     }
     places += Array("]}".utf8)
-    try connection.execute(
-      """
-      INSERT INTO fraud.audit_log (who, action, pipeline, version, why, detail) VALUES ($1, 'redrive', $2, $3, $4, $5)
-      """,
-      [.text(author), .text(pipeline), .integer(Int64(version)), .text(orNull: note), .json(places)])
+    try PipelineStore.audit(
+      "redrive", pipeline: pipeline, version: Int64(version), who: author, why: note, detail: places, on: &connection)
   }
 
   private static func run(
