@@ -18,6 +18,7 @@ struct ScoreCommand: ParsableCommand {
       EXAMPLES
         fraudctl score --pipeline pipeline.yaml --input events.ndjson --output alerts.ndjson --summary -
         fraudctl score --pipeline pipeline.yaml --emit decisions < events.ndjson
+        fraudctl score --pipeline scorecard.yaml --input events.ndjson --emit none --aggregations kpis.ndjson
         fraudctl score --pipeline pipeline.yaml --input archive/ --emit none --summary summary.json --rejected bad.ndjson
       """)
 
@@ -47,6 +48,9 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where errors of rules go.", valueName: "file"))
   var errors: String?
 
+  @Option(help: ArgumentHelp("Where the rows of the pipeline's aggregations go, as NDJSON.", valueName: "file|-"))
+  var aggregations: String?
+
   @Option(help: ArgumentHelp("Threads (default: one a core).", valueName: "n"))
   var threads: Int?
 
@@ -68,7 +72,9 @@ struct ScoreCommand: ParsableCommand {
         throw Failure.invalid(error.message)
       }
       let scoring = FileScoring(loaded.pipeline, lists: loaded.lists, emission: emit)
-      let files = ScoreFiles(results: emit == .none ? nil : output, errors: errors, rejected: rejected)
+      let files = ScoreFiles(
+        results: emit == .none ? nil : output, errors: errors, rejected: rejected,
+        aggregations: aggregations)
       let start = ContinuousClock.now
       let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
       let result = try blocking { () async throws(StoreError) in

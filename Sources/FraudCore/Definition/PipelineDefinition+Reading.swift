@@ -1,8 +1,7 @@
 extension PipelineDefinition {
   private static let keys = [
-    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "features", "deduplicate",
-    "state", "lists", "rules",
-    "scoring",
+    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "features", "aggregations",
+    "deduplicate", "state", "lists", "rules", "scoring",
     "on_rule_error", "archive",
   ]
 
@@ -35,6 +34,13 @@ extension PipelineDefinition {
     features = []
     for element in members["features"].flatMap({ reader.elements(of: $0) }) ?? [] {
       if let feature = FeatureDefinition(element, reader: &reader) { features.append(feature) }
+    }
+    aggregations = []
+    for element in members["aggregations"].flatMap({ reader.elements(of: $0) }) ?? [] {
+      if let aggregation = AggregationDefinition(element, reader: &reader) { aggregations.append(aggregation) }
+    }
+    if aggregations.count > Limits.aggregations, let member = members["aggregations"] {
+      reader.report("a pipeline has at most \(Limits.aggregations) aggregations", at: member)
     }
     deduplicate = members["deduplicate"].flatMap { reader.duration($0) }
     if let member = members["deduplicate"], members["event_id"] == nil {

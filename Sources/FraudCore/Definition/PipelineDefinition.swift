@@ -118,6 +118,8 @@ public struct PipelineDefinition: Sendable, Hashable {
   public var key: String?
   /// What is remembered and computed beside the fields, in order.
   public var features: [FeatureDefinition]
+  /// What is told of keys and windows, in rows of their own.
+  public var aggregations: [AggregationDefinition]
   /// How long an event's id is remembered, in microseconds of event time: a second event with it is counted, not scored.
   public var deduplicate: Int64?
   /// How much features may remember.

@@ -59,7 +59,8 @@ public struct Pipeline: Sendable {
     let lists = definition.lists.map { DeclaredList(name: $0.name, type: $0.type == .integer ? .integer : .string) }
     let features = FeatureProgram(
       definition.features, schema: definition.schema, eventTime: definition.eventTime, label: definition.label,
-      key: definition.key, deduplicate: definition.deduplication, lists: lists, zones: zones, reader: &reader)
+      key: definition.key, deduplicate: definition.deduplication, lists: lists,
+      aggregations: definition.aggregations, zones: zones, reader: &reader)
     layout = features.layout
     let compiler = ExpressionCompiler(layout: layout, lists: lists, zones: zones)
     let label = definition.label.flatMap { features.layout.index(of: $0) }

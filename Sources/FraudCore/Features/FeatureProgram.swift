@@ -19,6 +19,7 @@ public struct FeatureProgram: Sendable {
   /// Constants that stand in for NULL.
   let defaults: [Default]
   let deduplication: Deduplication?
+  let aggregations: AggregationProgram
   let eventTime: EventTimeDefinition?
   let eventTimeColumn: Int?
   /// Features whose keys do not contain the field that the topic is partitioned by, and that do not say
@@ -58,7 +59,7 @@ public struct FeatureProgram: Sendable {
   }
 
   /// Whether there is anything to compute.
-  package var isEmpty: Bool { steps.isEmpty && deduplication == nil }
+  package var isEmpty: Bool { steps.isEmpty && deduplication == nil && aggregations.isEmpty }
 
   /// Compiles features.
   ///
@@ -67,11 +68,12 @@ public struct FeatureProgram: Sendable {
   ///   - key: the field that the topic is partitioned by.
   ///   - deduplicate: the field that identifies an event and the span of event time in which a second one is not counted.
   ///   - lists: the lists that expressions may test, in the order of the values given to ``FeatureState/apply(to:lists:)``.
+  ///   - aggregations: what is told of keys and windows.
   ///   - reader: takes every mistake; what was compiled beside one is not to be used.
   package init(
     _ features: [FeatureDefinition], schema: Schema, eventTime: EventTimeDefinition? = nil, label: String? = nil,
     key: String? = nil, deduplicate: (field: String, within: Int64)? = nil, lists: [DeclaredList] = [],
-    zones: TimeZones = .offsetsOnly, reader: inout DefinitionReader
+    aggregations: [AggregationDefinition] = [], zones: TimeZones = .offsetsOnly, reader: inout DefinitionReader
   ) {
     var builder = FeatureProgramBuilder(schema: schema, label: label, key: key, lists: lists, zones: zones)
     for feature in features { builder.add(feature, reader: &reader) }
@@ -92,6 +94,8 @@ public struct FeatureProgram: Sendable {
         return Deduplication(column: column, span: span, table: table)
       }
     }
+    self.aggregations = AggregationProgram(
+      aggregations, layout: layout, lists: lists, zones: zones, reader: &reader)
     self.eventTime = eventTime
     eventTimeColumn = eventTime.flatMap { layout.index(of: $0.field) }
   }

@@ -23,19 +23,27 @@ public struct FeatureState: Sendable {
   package private(set) var late = [UInt64](repeating: 0, count: Limits.batchRows / 64)
   /// The last batch's rows too far in the future, a bit each.
   package private(set) var future = [UInt64](repeating: 0, count: Limits.batchRows / 64)
+  /// The rows of aggregations that the last batch made due.
+  public package(set) var aggregates: [AggregateRow] = []
+  /// Whether aggregations are computed; where nobody asks for their rows they need not be.
+  package var keepsAggregates = true
+  /// Those of features, then of aggregations, then the events that were seen.
   var tables: [FeatureTable]
-  private var context = RowContext()
+  var context = RowContext()
   private var conditions: [[UInt64]]
   private var conditionEvaluators: [RuleEvaluator]
   private var derivedEvaluators: [RuleEvaluator]
   private var outcomes: [RuleOutcomes]
+  var aggregationEvaluator: RuleEvaluator?
+  var aggregationOutcomes: RuleOutcomes
 
   /// Remembers nothing yet.
   ///
   /// - Parameter seed: where keys come to lie in memory, against keys chosen to collide; never visible in a value.
   public init(_ program: FeatureProgram, limits: StateLimits = StateLimits(), seed: UInt64 = 0) {
     self.program = program
-    tables = program.tables.map { FeatureTable(layout: $0, limits: limits, seed: seed) }
+    tables = (program.tables + program.aggregations.plans.map(\.table))
+      .map { FeatureTable(layout: $0, limits: limits, seed: seed) }
     if let deduplication = program.deduplication {
       // What was seen longer ago than the span makes no difference any more.
       var limits = limits
@@ -46,6 +54,9 @@ public struct FeatureState: Sendable {
     conditionEvaluators = program.conditions.map { RuleEvaluator($0.program) }
     derivedEvaluators = program.derived.map { RuleEvaluator($0.program) }
     outcomes = program.conditions.map { RuleOutcomes(ruleCount: $0.program.count, stride: Limits.batchRows / 64) }
+    aggregationEvaluator = program.aggregations.conditions.map { RuleEvaluator($0) }
+    aggregationOutcomes = RuleOutcomes(
+      ruleCount: program.aggregations.conditions?.count ?? 0, stride: Limits.batchRows / 64)
   }
 
   /// Keys that are remembered, those of every grouping counted.
@@ -68,6 +79,7 @@ public struct FeatureState: Sendable {
   package mutating func apply(to batch: inout EventBatch, lists: [ListValues] = []) {
     precondition(batch.layout.columns.count == program.layout.columns.count, "the batch has another layout")
     batch.clearComputedColumns()
+    let watermarkBefore = watermark
     readTimes(batch)
     if program.deduplication != nil { markRepeated(batch) }
     for step in program.steps {
@@ -85,7 +97,10 @@ public struct FeatureState: Sendable {
       case .defaults(let index): batch.fill(program.defaults[index])
       }
     }
+    aggregate(&batch, lists: lists, before: watermarkBefore)
   }
+
+  mutating func countErrors(_ count: Int) { errorCount += count }
 
   /// Columns whose value in a row misses events because the key had too many.
   package func truncatedColumns(row: Int) -> [Int] {

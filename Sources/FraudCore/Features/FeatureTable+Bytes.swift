@@ -154,7 +154,7 @@ extension FeatureTable {
     let plain = operations.map { $0.kind == .words }
     for _ in 0..<(try reader.count()) {
       let key = Array(try reader.text())
-      guard key.count <= Limits.keyBytes, !layout.hasWordKey || key.count == 8 else {
+      guard key.count <= layout.keyBytesMax, !layout.hasWordKey || key.count == 8 else {
         throw reader.fail("a key has \(key.count) bytes")
       }
       let isThere = try reader.byte()

@@ -9,6 +9,8 @@ struct FeatureTableLayout: Sendable {
   var width: Int
   /// What it is without regard to the order of features, so that its state survives a new version of the pipeline.
   var identity: String
+  /// The longest key.
+  var keyBytesMax = Limits.keyBytes
 
   /// Every column that it writes.
   var outputs: [FeatureOutput] {
@@ -42,7 +44,7 @@ struct FeatureTable: Sendable {
   private(set) var goneKeys: [[UInt8]] = []
   private var changedBuckets: UInt64 = 0
   /// The most bytes that one row can add.
-  private let rowGrowth: Int
+  let rowGrowth: Int
 
   // Scratch, kept from batch to batch.
   private var touched: UInt64 = 0
@@ -115,7 +117,7 @@ struct FeatureTable: Sendable {
     }
   }
 
-  private mutating func run(
+  mutating func run(
     _ operation: FeatureOperation, rows: Range<Int>, context: borrowing RowContext, batch: inout EventBatch
   ) {
     switch operation.kind {
@@ -314,7 +316,7 @@ struct FeatureTable: Sendable {
   }
 
   /// Drops the keys that were seen longest ago.
-  private mutating func evict(_ count: Int) {
+  mutating func evict(_ count: Int) {
     var oldest: [(time: Int64, record: Int)] = []
     oldest.reserveCapacity(keys.count)
     keys.forEachRecord { record, _ in
@@ -324,7 +326,7 @@ struct FeatureTable: Sendable {
     for (_, record) in oldest.prefix(count) { remove(record, hash: hash(ofRecord: record)) }
   }
 
-  private mutating func remove(_ record: Int, hash: UInt64) {
+  mutating func remove(_ record: Int, hash: UInt64) {
     if keys.tracksChanges { goneKeys.append(keyBytes(ofRecord: record)) }
     releaseOperations(ofRecord: record)
     if !layout.hasWordKey {
@@ -350,7 +352,13 @@ struct FeatureTable: Sendable {
     }
   }
 
-  private func hash(ofRecord record: Int) -> UInt64 {
+  /// The hash by which a key that is text finds its place.
+  func hash(ofKey key: Span<UInt8>) -> UInt64 { StableHash.hash(key, seed: seed) }
+
+  /// Takes back that keys went because of a limit.
+  mutating func forgetEvictions(_ count: Int) { evictedCount -= count }
+
+  func hash(ofRecord record: Int) -> UInt64 {
     let key = keys.records[record * layout.width]
     if layout.hasWordKey { return Self.hash(key, seed: seed) }
     return StableHash.hash(heap.text(HeapBlock(word: key)).span, seed: seed)

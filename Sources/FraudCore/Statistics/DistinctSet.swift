@@ -105,6 +105,24 @@ extension WordHeap {
     for register in 0..<DistinctSet.registers { raise(register, to: heap.sketchRegister(register, other), block) }
   }
 
+  /// The registers of a set that became a sketch.
+  func registers(ofSet block: HeapBlock) -> [UInt8]? {
+    guard !block.isNone, words[block.offset] & DistinctSet.sketchFlag != 0 else { return nil }
+    return (0..<DistinctSet.registers).map { UInt8(truncatingIfNeeded: sketchRegister($0, block)) }
+  }
+
+  /// A sketch with these registers; what is missing is 0.
+  mutating func allocate(sketchOf registers: [UInt8]) -> HeapBlock {
+    let block = allocate(3 + DistinctSet.registers / 8)
+    words[block.offset] = DistinctSet.sketchFlag
+    words[block.offset + 1] = Double(DistinctSet.registers).bitPattern
+    words[block.offset + 2] = UInt64(DistinctSet.registers)
+    for (register, rank) in registers.prefix(DistinctSet.registers).enumerated() {
+      raise(register, to: Int(rank), block)
+    }
+    return block
+  }
+
   /// Whether a block that comes from outside can be a set.
   func isSet(_ block: HeapBlock) -> Bool {
     let head = words[block.offset]

@@ -70,6 +70,19 @@ extension WordHeap {
     }
   }
 
+  /// The bins of a sketch.
+  func bins(ofSketch block: HeapBlock) -> [Measure.QuantileBin] {
+    guard !block.isNone else { return [] }
+    return (0..<Int(truncatingIfNeeded: words[block.offset])).map {
+      Measure.QuantileBin(key: binKey($0, block), count: binCount($0, block))
+    }
+  }
+
+  /// Adds a bin to a sketch.
+  mutating func insert(_ bin: Measure.QuantileBin, intoSketch block: inout HeapBlock) {
+    insert(key: bin.key, count: bin.count, intoSketch: &block)
+  }
+
   /// Whether a block that comes from outside can be a sketch.
   func isSketch(_ block: HeapBlock) -> Bool {
     let head = words[block.offset]

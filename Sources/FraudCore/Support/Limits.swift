@@ -44,6 +44,24 @@ public enum Limits {
   /// Bytes of a key that are kept as they are; a longer one is kept as its SHA-256.
   public static let keyBytes = 256
 
+  /// Aggregations a pipeline may declare.
+  public static let aggregations = 64
+
+  /// Measures of one aggregation.
+  public static let aggregationMeasures = 64
+
+  /// Parts of an aggregation's key. Each is cut at ``rememberedTextBytes``, so a key stays below ``aggregationKeyBytes``.
+  public static let aggregationKeys = 7
+
+  /// Bytes of an aggregation's key with its pane.
+  public static let aggregationKeyBytes = 8 << 10
+
+  /// Panes that a window of an aggregation has at most.
+  public static let aggregationPanes: Int64 = 1_024
+
+  /// The least distance of an aggregation's windows, a second in microseconds.
+  public static let aggregationStep: Int64 = 1_000_000
+
   /// Bytes of one expression's text. Spark has no limit; the longest known rules (thousands of literals in an IN list) stay
   /// below a tenth of it.
   public static let expressionBytes = 256 << 10

@@ -61,6 +61,18 @@ final class BlockSource: @unchecked Sendable {
     self.isStopped = isStopped
   }
 
+  /// The input that blocks came from last.
+  var last: EventSource {
+    lock.lock()
+    defer { lock.unlock() }
+    return EventSource(topic: nextInput == 0 ? "" : topic(inputs[nextInput - 1]))
+  }
+
+  /// What an input is called in results.
+  private func topic(_ path: String) -> String {
+    path == "-" ? "stdin" : String(path.split(separator: "/").last ?? "")
+  }
+
   /// Reads the next block into `bytes`; `nil` at the end of the last input.
   ///
   /// - Parameters:
@@ -114,7 +126,7 @@ final class BlockSource: @unchecked Sendable {
     let path = inputs[nextInput]
     nextInput += 1
     let format = format ?? InputFormat(path: path)
-    let topic = path == "-" ? "stdin" : String(path.split(separator: "/").last ?? "")
+    let topic = topic(path)
     if format == .parquet {
       guard path != "-" else {
         throw StoreError(

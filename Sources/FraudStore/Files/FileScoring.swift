@@ -18,11 +18,14 @@ package struct ScoreFiles: Sendable {
   package var errors: String?
   /// Rejected events.
   package var rejected: String?
+  /// The rows of aggregations.
+  package var aggregations: String?
 
-  package init(results: String?, errors: String? = nil, rejected: String? = nil) {
+  package init(results: String?, errors: String? = nil, rejected: String? = nil, aggregations: String? = nil) {
     self.results = results
     self.errors = errors
     self.rejected = rejected
+    self.aggregations = aggregations
   }
 }
 
@@ -58,7 +61,8 @@ package struct FileScoring: Sendable {
   ) async throws(StoreError) -> RunSummary {
     let source = BlockSource(inputs: inputs, format: format, schema: pipeline.definition.schema, isStopped: isStopped)
     // Features remember events, so one engine sees all of them in order.
-    let ordered = pipeline.features.isEmpty ? nil : Engine(pipeline, lists: lists)
+    var ordered = pipeline.features.isEmpty ? nil : Engine(pipeline, lists: lists)
+    ordered?.features.keepsAggregates = files.aggregations != nil
     let shared = ScoringThreads(try ScoreWriter(files), pipeline: pipeline, ordered: ordered)
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<max(1, threads) {
@@ -74,6 +78,6 @@ package struct FileScoring: Sendable {
         }
       }
     }
-    return try shared.finish()
+    return try shared.finish(source.last)
   }
 }

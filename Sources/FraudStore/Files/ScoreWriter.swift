@@ -9,12 +9,15 @@ struct ScoreOutput {
   /// Errors of rules, and the rule and the end of each line.
   var errors: [UInt8] = []
   var errorLines: [(rule: Int, end: Int)] = []
+  /// Rows of aggregations.
+  var aggregates: [UInt8] = []
 
   mutating func removeAll() {
     results.removeAll(keepingCapacity: true)
     rejected.removeAll(keepingCapacity: true)
     errors.removeAll(keepingCapacity: true)
     errorLines.removeAll(keepingCapacity: true)
+    aggregates.removeAll(keepingCapacity: true)
   }
 }
 
@@ -23,6 +26,7 @@ struct ScoreWriter: ~Copyable {
   private var results: OutputFile?
   private var errors: OutputFile?
   private var rejected: OutputFile?
+  private var aggregates: OutputFile?
   /// Errors written for each rule.
   private var errorCounts: [Int: Int] = [:]
 
@@ -36,6 +40,7 @@ struct ScoreWriter: ~Copyable {
     results = if let path = files.results { try OutputFile(path: path) } else { nil }
     errors = if let path = files.errors { try OutputFile(path: path) } else { nil }
     rejected = if let path = files.rejected { try OutputFile(path: path) } else { nil }
+    aggregates = if let path = files.aggregations { try OutputFile(path: path) } else { nil }
     keepsRejected = files.rejected != nil
     keepsErrors = files.errors != nil
   }
@@ -43,6 +48,7 @@ struct ScoreWriter: ~Copyable {
   mutating func write(_ output: ScoreOutput) throws(StoreError) {
     if try results?.write(output.results) == false { isClosed = true }
     try rejected?.write(output.rejected)
+    try aggregates?.write(output.aggregates)
     guard keepsErrors, !output.errorLines.isEmpty else { return }
     var kept: [UInt8] = []
     var start = 0

@@ -94,9 +94,16 @@ final class ScoringThreads: @unchecked Sendable {
   }
 
   /// What all threads counted, when they have ended.
-  func finish() throws(StoreError) -> RunSummary {
+  ///
+  /// - Parameter source: the last input, which the windows that are still open are written for.
+  func finish(_ source: EventSource) throws(StoreError) -> RunSummary {
     if let failure { throw failure }
-    if let ordered { summary.merge(ordered.summary) }
+    guard var engine = ordered.take() else { return summary }
+    summary.merge(engine.summary)
+    engine.features.closeAggregations()
+    var output = ScoreOutput()
+    for row in engine.features.aggregates { row.append(source: source, to: &output.aggregates) }
+    if !output.aggregates.isEmpty { try writer.write(output) }
     return summary
   }
 }

@@ -140,6 +140,7 @@ struct ScoringWorker {
 
   /// Writes what an engine found in the batch.
   private mutating func write(_ engine: borrowing Engine) {
+    for row in engine.features.aggregates { row.append(source: batch.source, to: &output.aggregates) }
     if shared.keepsErrors { writeErrors(engine) }
     switch emission {
     case .none: break

@@ -46,7 +46,11 @@ private func events(_ count: Int) -> String {
   return text
 }
 
-@Test(arguments: ["", #""features": [{"name": "n", "function": "count", "by": "user", "window": "1h"}],"#])
+@Test(
+  arguments: [
+    "", #""features": [{"name": "n", "function": "count", "by": "user", "window": "1h"}],"#,
+    #""aggregations": [{"name": "users", "by": "user", "window": "1h", "measures": [{"name": "n", "function": "count"}]}],"#,
+  ])
 func outputDoesNotDependOnThreads(features: String) async throws {
   let folder = try Folder()
   let text = events(6_000)
@@ -57,9 +61,17 @@ func outputDoesNotDependOnThreads(features: String) async throws {
   for threads in [1, 4] {
     let summary = try await FileScoring(pipeline).run(
       inputs: [folder.file("a.ndjson"), folder.file("b.csv")],
-      files: ScoreFiles(results: folder.file("out"), errors: folder.file("errors"), rejected: folder.file("rejected")),
+      files: ScoreFiles(
+        results: folder.file("out"), errors: folder.file("errors"), rejected: folder.file("rejected"),
+        aggregations: folder.file("aggregates")),
       threads: threads)
     let result = (try folder.read("out"), try folder.read("rejected"), try folder.read("errors"), summary)
+    let aggregates = try folder.read("aggregates")
+    #expect(aggregates.split(separator: "\n").count == (features.contains("aggregations") ? 777 : 0))
+    if features.contains("aggregations") {
+      let events = aggregates.matches(of: #/"n":(\d+)/#).compactMap { Int($0.1) }.reduce(0, +)
+      #expect(events == summary.accepted)
+    }
     if let first {
       #expect(first == result, "\(threads) threads")
     } else {
