@@ -2,8 +2,9 @@
 public struct AggregateRow: Sendable, Hashable {
   /// The aggregation's name.
   public var aggregation: String
-  /// The window's first instant, and the first one after it, in microseconds since 1970.
+  /// The window's first instant, in microseconds since 1970.
   public var start: Int64
+  /// The first instant after the window.
   public var end: Int64
   /// The key's parts by name; `nil` is NULL.
   public var key: [Part]
