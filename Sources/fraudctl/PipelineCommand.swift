@@ -19,7 +19,7 @@ struct PipelineCommand: ParsableCommand {
         fraudctl pipeline history 1
       """,
     subcommands: [
-      Check.self, Apply.self, List.self, Show.self, History.self, Diff.self, Rollback.self, Delete.self,
+      Check.self, Apply.self, List.self, Show.self, History.self, Diff.self, Rollback.self, Delete.self, Reset.self,
     ])
 
   struct Apply: ParsableCommand {
@@ -184,7 +184,10 @@ struct PipelineCommand: ParsableCommand {
           }
           let contents = try PipelineStore.contents(found.id, on: &connection)
           let what = contents.map { "\(grouped(Int($0.rows))) rows of \($0.table)" }
-          guard yes || confirm("Delete \(found.name)\(what.isEmpty ? "" : " with " + what.joined(separator: ", "))?")
+          guard
+            yes
+              || PipelineCommand.confirm(
+                "Delete \(found.name)\(what.isEmpty ? "" : " with " + what.joined(separator: ", "))?")
           else {
             throw Failure.failed("nothing was deleted")
           }
@@ -192,16 +195,6 @@ struct PipelineCommand: ParsableCommand {
           Terminal.standardError.message("deleted \(found.name)")
         }
       }
-    }
-
-    /// Asks on the terminal; where nobody can answer the answer is no.
-    private func confirm(_ question: String) -> Bool {
-      guard isatty(STDIN_FILENO) == 1 else {
-        Terminal.standardError.message("\(question) Say --yes.")
-        return false
-      }
-      Terminal.standardError.write(question + " [y/N] ")
-      return readLine().map { ["y", "yes"].contains($0.lowercased()) } ?? false
     }
   }
 }

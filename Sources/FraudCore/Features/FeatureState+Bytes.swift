@@ -13,7 +13,7 @@ extension FeatureState {
   public static let bucketCount = 64
   private static let magic: UInt64 = 0x3153_4446
 
-  /// Remembers from now on what changes, for ``takeDelta()`` and ``takeChangedBuckets()``.
+  /// Remembers from now on what changes, for ``takeDelta()`` and ``takeChangedBucketSet()``.
   package mutating func trackChanges() {
     for index in tables.indices { tables[index].trackChanges() }
   }
@@ -22,22 +22,29 @@ extension FeatureState {
   ///
   /// - Complexity: O(k log k) in the count of keys, which are written in order.
   package func snapshot() -> [UInt8] {
-    encode { table in table.allRecords() }
+    encode { tables[$0].allRecords() }
   }
 
   /// What changed since the last delta: the new values of every key touched, and the keys that went.
   package mutating func takeDelta() -> [UInt8] {
-    let bytes = encode { table in table.changedRecords() }
+    let bytes = encode { tables[$0].changedRecords() }
     for index in tables.indices { tables[index].forgetChanges() }
     return bytes
   }
 
-  /// Snapshots of the buckets that changed since this was last asked, bucket 0 always among them.
-  package mutating func takeChangedBuckets() -> [(bucket: Int, bytes: [UInt8])] {
-    var changed: UInt64 = 1
-    for index in tables.indices { changed |= tables[index].takeChangedBuckets() }
-    return (0..<Self.bucketCount).filter { changed >> UInt64($0) & 1 == 1 }.map { bucket in
-      (bucket, encode { table in table.allRecords(inBucket: bucket) })
+  /// The buckets that changed since this was last asked, a bit each; bucket 0 always among them, so that the newest bucket
+  /// says what holds for the whole partition.
+  package mutating func takeChangedBucketSet() -> UInt64 {
+    tables.indices.reduce(1) { $0 | tables[$1].takeChangedBuckets() }
+  }
+
+  /// Snapshots of some buckets, given as a bit each.
+  ///
+  /// - Complexity: O(k) in the count of all keys, and O(m log m) in that of the buckets' keys.
+  package func snapshots(ofBuckets set: UInt64) -> [StateBucket] {
+    let entries = tables.map { $0.records(inBuckets: set) }
+    return (0..<Self.bucketCount).filter { set >> UInt64($0) & 1 == 1 }.map { bucket in
+      StateBucket(number: bucket, bytes: encode { entries[$0][bucket] })
     }
   }
 
@@ -63,16 +70,17 @@ extension FeatureState {
     restore(latestTime: latest == .min ? nil : latest, counters: counters)
   }
 
-  private func encode(_ records: (borrowing FeatureTable) -> [FeatureTable.Entry]) -> [UInt8] {
+  /// - Parameter records: what to write of a table, given its index.
+  private func encode(_ records: (Int) -> [FeatureTable.Entry]) -> [UInt8] {
     var writer = StateWriter()
     writer.write(word: Self.magic)
     writer.write(word: UInt64(bitPattern: latestTime ?? .min))
     for counter in [lateCount, futureCount, truncatedCount, errorCount, repeatedCount] { writer.write(count: counter) }
     writer.write(count: tables.count)
-    for table in tables {
+    for (index, table) in tables.enumerated() {
       writer.write(text: table.layout.identity.utf8)
       let part = writer.beginPart()
-      table.encode(records(table), to: &writer)
+      table.encode(records(index), to: &writer)
       writer.endPart(part)
     }
     return writer.finish()

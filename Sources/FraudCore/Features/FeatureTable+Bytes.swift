@@ -26,15 +26,31 @@ extension FeatureTable {
   /// Which of 64 parts a key belongs to, the same everywhere.
   static func bucket(of key: [UInt8]) -> Int { Int(truncatingIfNeeded: StableHash.hash(key.span) >> 58) }
 
-  func allRecords(inBucket bucket: Int? = nil) -> [Entry] {
+  func allRecords() -> [Entry] {
     var entries: [Entry] = []
-    entries.reserveCapacity(bucket == nil ? keys.count : keys.count / 32)
-    keys.forEachRecord { record, _ in
-      if let bucket, Self.bucket(of: keyBytes(ofRecord: record)) != bucket { return }
-      entries.append(entry(ofRecord: record))
-    }
+    entries.reserveCapacity(keys.count)
+    keys.forEachRecord { record, _ in entries.append(entry(ofRecord: record)) }
     entries.sort(by: Entry.precedes)
     return entries
+  }
+
+  /// The records of some buckets, given as a bit each, by bucket.
+  func records(inBuckets set: UInt64) -> [[Entry]] {
+    var entries = [[Entry]](repeating: [], count: FeatureState.bucketCount)
+    keys.forEachRecord { record, _ in
+      let bucket = bucket(ofRecord: record)
+      if set >> UInt64(bucket) & 1 == 1 { entries[bucket].append(entry(ofRecord: record)) }
+    }
+    for bucket in entries.indices { entries[bucket].sort(by: Entry.precedes) }
+    return entries
+  }
+
+  private func bucket(ofRecord record: Int) -> Int {
+    let word = keys.records[record * layout.width]
+    guard layout.hasWordKey else { return Self.bucket(of: heap.text(HeapBlock(word: word))) }
+    var key: [8 of UInt8] = .init(repeating: 0)
+    for index in key.indices { key[index] = UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * index)) }
+    return Int(truncatingIfNeeded: StableHash.hash(key.span) >> 58)
   }
 
   func changedRecords() -> [Entry] {

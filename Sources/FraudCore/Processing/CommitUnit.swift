@@ -97,6 +97,8 @@ public struct PartitionAdvance: Sendable {
   public var counts = EventCounts()
   /// How many errors each rule had; all of them, also those that are not kept.
   public var ruleErrorCounts: [String: Int64] = [:]
+  /// What this commit does to what is stored of the features; `nil`, for a pipeline without any, leaves nothing stored.
+  public var stateChange: StateChange?
 
   /// Begins an advance from `progress` to `nextOffset`.
   public init(progress: PartitionProgress, nextOffset: Int64) {

@@ -10,6 +10,14 @@ public protocol Committer: ~Copyable {
     pipelineID: Int, source: EventSource, startOffset: Int64
   ) throws -> PartitionProgress
 
+  /// Reads what is stored of a partition's features: every bucket, then every later delta in the order of the commits.
+  ///
+  /// - Parameters:
+  ///   - progress: what ``takeOwnership(pipelineID:source:startOffset:)`` gave.
+  ///   - body: takes in the bytes of each.
+  /// - Throws: a ``CommitFailure``, also where anything that should be stored is not or is damaged; what `body` throws.
+  mutating func readState(of progress: PartitionProgress, _ body: (StoredBytes) throws -> Void) throws
+
   /// Commits a unit. Called again with the same unit after an error it commits it once, whatever became of the first try.
   ///
   /// - Throws: a ``CommitFailure``.
@@ -17,6 +25,12 @@ public protocol Committer: ~Copyable {
 
   /// Says that partitions are free, as a courtesy to people who look.
   mutating func release(_ progress: [PartitionProgress]) throws
+}
+
+/// A part of a stored state.
+public enum StoredBytes: Sendable {
+  case bucket([UInt8])
+  case delta([UInt8])
 }
 
 /// Why a committer did not commit.

@@ -57,11 +57,14 @@ public struct PartitionProgress: Sendable, Hashable {
   public var maxEventTime: Int64?
   /// Everything counted since the start.
   public var counts: EventCounts
+  /// What is stored of its features; `nil` where the last commit was of a pipeline without any.
+  public var state: StoredState?
 
   /// Describes a partition's row.
   public init(
     pipelineID: Int, source: EventSource, epoch: Int64, startOffset: Int64, nextOffset: Int64, sequence: Int64,
-    batchID: UniqueID?, pipelineVersion: Int?, watermark: Int64?, maxEventTime: Int64?, counts: EventCounts
+    batchID: UniqueID?, pipelineVersion: Int?, watermark: Int64?, maxEventTime: Int64?, counts: EventCounts,
+    state: StoredState? = nil
   ) {
     self.pipelineID = pipelineID
     self.source = source
@@ -74,5 +77,6 @@ public struct PartitionProgress: Sendable, Hashable {
     self.watermark = watermark
     self.maxEventTime = maxEventTime
     self.counts = counts
+    self.state = state
   }
 }

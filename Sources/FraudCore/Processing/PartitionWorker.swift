@@ -15,15 +15,41 @@ struct PartitionWorker {
   private var latestEventTime: Int64?
   /// What the engine had counted at the last commit.
   private var committedSummary: RunSummary
+  /// Absent where there are no features.
+  private var journal: StateJournal?
 
-  init(partition: TopicPartition, progress: PartitionProgress, engine: Engine) {
+  /// Starts where the last commit ended, with what the features remembered then.
+  ///
+  /// - Throws: ``StateFormatError``, and what the store throws.
+  init(
+    partition: TopicPartition, progress: PartitionProgress, engine: Engine,
+    configuration: ProcessorConfiguration, from store: inout some Committer & ~Copyable
+  ) throws {
+    var engine = engine
     self.partition = partition
     self.progress = progress
-    self.engine = engine
     nextOffset = progress.nextOffset
-    batch = EventBatch(layout: engine.pipeline.layout, source: progress.source)
+    batch = EventBatch(
+      layout: engine.pipeline.layout, source: progress.source, capacity: configuration.batchRows)
     latestEventTime = progress.maxEventTime
     committedSummary = engine.summary
+    if !engine.pipeline.features.isEmpty {
+      var journal = StateJournal(
+        engine.pipeline.features, stored: progress.state, limits: configuration.state)
+      if progress.state != nil {
+        try store.readState(of: progress) { part in
+          switch part {
+          case .bucket(let bytes): try engine.features.apply(bytes)
+          case .delta(let bytes):
+            try engine.features.apply(bytes)
+            journal.observe(storedDelta: bytes.count)
+          }
+        }
+      }
+      engine.features.trackChanges()
+      self.journal = journal
+    }
+    self.engine = engine
   }
 
   /// Events taken since the last commit.
@@ -71,6 +97,7 @@ struct PartitionWorker {
     let counted = engine.summary.difference(from: committedSummary)
     committedSummary = engine.summary
     advance.maxEventTime = latestEventTime
+    advance.stateChange = journal?.change(of: &engine.features, at: progress.sequence &+ 1)
     advance.counts = EventCounts(counted)
     for rule in counted.rules where rule.errors > 0 { advance.ruleErrorCounts[rule.id] = Int64(rule.errors) }
     unit.advances.append(advance)

@@ -10,6 +10,16 @@ public struct ProcessorConfiguration: Sendable {
   public var retryDelay: ClosedRange<Duration> = .milliseconds(100)...(.seconds(5))
   /// How long a processor that was fenced waits to be given partitions again before it gives up.
   public var fencedPatience: Duration = .seconds(60)
+  /// When the stored snapshots of features are rewritten.
+  package var state = StateLimits()
+  /// Events that are evaluated at once.
+  package var batchRows = Limits.batchRows
+
+  package struct StateLimits: Sendable {
+    package var deltaRows = Limits.stateDeltaRows
+    package var deltaBytes = Limits.stateDeltaBytes
+    package var commitBytes = Limits.stateCommitBytes
+  }
 
   /// The defaults.
   public init() {}
@@ -22,9 +32,10 @@ public struct ProcessorConfiguration: Sendable {
 /// ``finish()``.
 ///
 /// How it keeps its promise: what came of a partition's records since the last commit, and how far that reaches, go to the
-/// store as one ``CommitUnit``, which takes it whole and only while this processor is the partition's owner. While the
-/// store is away the unit is kept, and the source is paused and still polled. When partitions are taken away, what is not
-/// committed is dropped, and their next owner computes the same again from the last commit.
+/// store as one ``CommitUnit`` with what the features now remember. The store takes it whole, and only while this processor
+/// is the partition's owner. While the store is away the unit is kept, and the source is paused and still polled. When
+/// partitions are taken away, what is not committed is dropped, and their next owner computes the same again from the last
+/// commit.
 ///
 /// - Source: `RELIABILITY.md` 2.1 to 2.6.
 public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Copyable {
@@ -179,9 +190,10 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
         let place = EventSource(topic: partition.topic, generation: generation, partition: partition.partition)
         let progress = try store.takeOwnership(
           pipelineID: pipelineID, source: place, startOffset: try source.earliestOffset(of: partition))
-        try refuseLostState(progress)
-        let engine = Engine(pipeline, version: version, lists: lists)
-        workers.append(PartitionWorker(partition: partition, progress: progress, engine: engine))
+        workers.append(
+          try PartitionWorker(
+            partition: partition, progress: progress, engine: Engine(pipeline, version: version, lists: lists),
+            configuration: configuration, from: &store))
         starts[partition] = .at(progress.nextOffset)
       }
     } catch let failure as any CommitFailure where failure.isRetryable {
@@ -190,23 +202,22 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       wanted = WantedPartitions(partitions: request.partitions, nextTry: now + request.delay, delay: delay)
       phase = .holding("\(failure)")
       return
+    } catch let failure as any CommitFailure where failure.isFenced {
+      try drop()
+      phase = .fenced("\(failure)")
+      fencedUntil = now + configuration.fencedPatience
+      return
+    } catch let error as StateFormatError {
+      let name = pipeline.definition.name
+      throw ProcessorError(
+        code: .state,
+        message: "what is stored of the features of pipeline \(name) cannot be used: \(error.description)."
+          + " `fraudctl pipeline reset \(name)` discards it")
     }
     wanted = nil
     try source.assign(starts)
     phase = .running
     fencedUntil = nil
-  }
-
-  /// What features remember is not stored with the commits: going on from an offset without it would give other values, so
-  /// a pipeline with features is processed from the start of its partitions or not at all.
-  private func refuseLostState(_ progress: PartitionProgress) throws {
-    guard !pipeline.features.isEmpty, progress.nextOffset > progress.startOffset else { return }
-    throw ProcessorError(
-      code: .state,
-      message:
-        "pipeline \(pipeline.definition.name) has features, whose state is not kept between owners of a partition; "
-        + "`fraudctl pipeline delete \(pipeline.definition.name)` and process it from the start, or leave the features out"
-    )
   }
 
   /// Forgets everything that is not committed.
@@ -277,7 +288,7 @@ public struct ProcessorError: Error, Sendable, CustomStringConvertible {
     public static let fenced = Code(value: .fenced)
     /// A partition cannot be read on.
     public static let source = Code(value: .source)
-    /// What features remembered of a partition is gone.
+    /// What is stored of the features cannot be used.
     public static let state = Code(value: .state)
   }
 

@@ -90,4 +90,17 @@ public enum Limits {
 
   /// Errors of one rule that are kept whole, by partition and version; all are counted.
   public static let ruleErrorsKept = 100
+
+  /// Deltas of a partition's features after which their buckets are rewritten, in rows and, unless half of the state is
+  /// more, in bytes: reading them back takes less than a second.
+  public static let stateDeltaRows = 2_000
+
+  /// See ``stateDeltaRows``.
+  public static let stateDeltaBytes = 64 << 20
+
+  /// Bytes of buckets that one commit rewrites, so that it takes some tenths of a second at most.
+  public static let stateCommitBytes = 8 << 20
+
+  /// Bytes of one stored delta or bucket, which is what PostgreSQL takes as one value.
+  public static let stateBlobBytes = 1 << 30
 }

@@ -129,6 +129,10 @@ struct MeteredCommitter: Committer, ~Copyable {
     try committer.takeOwnership(pipelineID: pipelineID, source: source, startOffset: startOffset)
   }
 
+  mutating func readState(of progress: PartitionProgress, _ body: (StoredBytes) throws -> Void) throws {
+    try committer.readState(of: progress, body)
+  }
+
   mutating func commit(_ unit: CommitUnit) throws -> CommitOutcome {
     let start = ContinuousClock.now
     let outcome = try committer.commit(unit)

@@ -57,7 +57,7 @@ func restoredAtEveryPositionGoesOnAsBefore(limits: StateLimits) throws {
     start += size
     deltas.append(state.takeDelta())
     if size == 30 {
-      for (bucket, bytes) in state.takeChangedBuckets() { buckets[bucket] = bytes }
+      for bucket in state.snapshots(ofBuckets: state.takeChangedBucketSet()) { buckets[bucket.number] = bucket.bytes }
       deltasKept = deltas.count
     }
     var fromDeltas = FeatureState(program, limits: limits)

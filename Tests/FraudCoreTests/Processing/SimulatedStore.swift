@@ -23,9 +23,30 @@ final class SimulatedDatabase {
     case notAtomic
     /// A commit's offsets become visible although its rows do not.
     case rowsLost
+    /// Some deltas of the features are not kept.
+    case deltaLost
+    /// Deltas come back in another order than that of their commits.
+    case deltasReversed
+    /// The first delta comes back once more after the last.
+    case deltaTwice
+    /// Rewritten buckets are not kept, while the deltas that they stand for go.
+    case bucketLost
+    /// All deltas go as soon as the first buckets are rewritten.
+    case deltasGoEarly
+    /// Deltas stay although buckets stand for them.
+    case deltasStay
+    /// The state goes on from a former owner's last commit although the offsets do not.
+    case stateAhead
+  }
+
+  /// What is stored of a partition's features.
+  struct Stored {
+    var buckets: [Int: (asOf: Int64, bytes: [UInt8])] = [:]
+    var deltas: [Int64: [UInt8]] = [:]
   }
 
   var rows: [EventSource: Row] = [:]
+  var states: [EventSource: Stored] = [:]
   var alerts: [UniqueID: Alert] = [:]
   var rejected: [String: RejectedRecord] = [:]
   /// Rows that were there already: the fence let something through that it should not have.
@@ -61,6 +82,7 @@ final class SimulatedDatabase {
         && row.progress.nextOffset == advance.progress.nextOffset && row.progress.sequence == advance.progress.sequence
       if !same, bug != .noFence {
         if bug == .notAtomic { write(unit) }
+        if bug == .stateAhead { write(advance) }
         return nil
       }
     }
@@ -71,6 +93,8 @@ final class SimulatedDatabase {
       progress.sequence += 1
       progress.batchID = unit.batchID
       progress.counts += advance.counts
+      progress.state = advance.stateChange?.state
+      write(advance)
       rows[progress.source]?.progress = progress
       moved.append(progress)
     }
@@ -87,6 +111,30 @@ final class SimulatedDatabase {
     }
   }
 
+  private func write(_ advance: PartitionAdvance) {
+    guard let change = advance.stateChange else { return }
+    var stored = states[advance.progress.source] ?? Stored()
+    let sequence = advance.progress.sequence + 1
+    if let delta = change.delta, bug != .deltaLost || sequence % 3 != 0 { stored.deltas[sequence] = delta }
+    if bug != .bucketLost || sequence % 3 != 0 {
+      for bucket in change.buckets { stored.buckets[bucket.number] = (sequence, bucket.bytes) }
+    }
+    let isRewriting = bug == .deltasGoEarly && !change.buckets.isEmpty
+    let last = isRewriting ? sequence : bug == .deltasStay ? .min : change.state.snapshotSequence
+    stored.deltas = stored.deltas.filter { $0.key > last }
+    states[advance.progress.source] = stored
+  }
+
+  /// What is stored of a partition's features, as a committer reads it back.
+  func state(of source: EventSource) -> [StoredBytes] {
+    guard let stored = states[source] else { return [] }
+    let buckets = stored.buckets.sorted { ($0.value.asOf, -$0.key) < ($1.value.asOf, -$1.key) }
+    var deltas = stored.deltas.sorted { $0.key < $1.key }.map(\.value)
+    if bug == .deltasReversed { deltas.reverse() }
+    if bug == .deltaTwice { deltas += deltas.prefix(1) }
+    return buckets.map { .bucket($0.value.bytes) } + deltas.map { .delta($0) }
+  }
+
   func resolve(_ unit: CommitUnit, owner: Int) -> CommitOutcome? {
     var moved: [PartitionProgress] = []
     for advance in unit.advances {
@@ -96,6 +144,7 @@ final class SimulatedDatabase {
       if bug == .alwaysCommitted {
         var progress = advance.progress
         progress.nextOffset = advance.nextOffset
+        progress.state = advance.stateChange?.state
         moved.append(progress)
       } else if isOurs {
         moved.append(row.progress)
@@ -127,6 +176,11 @@ final class SimulatedCommitter: Committer {
     // A transaction under way holds the row's lock: it comes to its end first.
     settle(source)
     return database.take(source, owner: owner, startOffset: startOffset)
+  }
+
+  func readState(of progress: PartitionProgress, _ body: (StoredBytes) throws -> Void) throws {
+    if database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
+    for part in database.state(of: progress.source) { try body(part) }
   }
 
   func commit(_ unit: CommitUnit) throws -> CommitOutcome {

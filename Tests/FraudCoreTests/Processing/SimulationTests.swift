@@ -31,11 +31,19 @@ import Testing
 /// One seed's world.
 struct Simulation {
   private static let definition = """
-    {"name": "simulated", "kafka_topic": "payments", "event_id": "id",
-     "schema": [{"name": "id", "type": "integer", "nullable": false}, {"name": "amount", "type": "float"},
+    {"name": "simulated", "kafka_topic": "payments", "event_id": "id", "deduplicate": "1h", "key": "customer",
+     "event_time": {"field": "at", "allowed_lateness": "30s"},
+     "schema": [{"name": "id", "type": "integer", "nullable": false}, {"name": "at", "type": "timestamp", "unit": "s"},
+                {"name": "customer", "type": "string"}, {"name": "amount", "type": "float"},
                 {"name": "divisor", "type": "integer"}],
+     "features": [{"name": "recent", "function": "count", "by": "customer", "window": "60s"},
+                  {"name": "usual", "function": "mean", "of": "amount", "by": "customer"},
+                  {"name": "kinds", "function": "distinct", "of": "divisor", "by": "customer"},
+                  {"name": "before", "function": "previous", "of": "amount", "by": "customer"}],
      "rules": [{"id": "large", "rule_expression": "amount > 80"},
                {"id": "divided", "rule_expression": "amount / divisor > 10", "severity": "critical"},
+               {"id": "often", "rule_expression": "recent > 4"}, {"id": "unusual", "rule_expression": "amount > 1.5 * usual"},
+               {"id": "diverse", "rule_expression": "kinds = 3"}, {"id": "rising", "rule_expression": "amount > before + 20"},
                {"id": "shadow", "rule_expression": "amount < 5", "mode": "shadow"}]}
     """
   static let pipeline: Pipeline? = try? Pipeline(DefinitionValue(json: Array(definition.utf8)))
@@ -59,6 +67,13 @@ struct Simulation {
         return "partition \(source.partition) ends at \(other.nextOffset)"
       }
       if other.counts != row.progress.counts { return "partition \(source.partition) counts \(other.counts)" }
+      if try actual.features(of: source) != expected.features(of: source) {
+        return "partition \(source.partition) remembers something else"
+      }
+      let base = other.state?.snapshotSequence ?? .max
+      if actual.states[source]?.deltas.keys.contains(where: { $0 <= base }) == true {
+        return "partition \(source.partition) keeps deltas that buckets stand for"
+      }
     }
     return nil
   }
@@ -71,8 +86,11 @@ struct Simulation {
         case 1: Array("{\"id\": \(id), \"amount\": tru".utf8)
         default:
           Array(
-            "{\"id\": \(id), \"amount\": \(Int.random(in: 0...100, using: &random)), \"divisor\": \(Int.random(in: 0...3, using: &random))}"
-              .utf8)
+            """
+            {"id": \(random.oneIn(8) ? id / 2 : id), "at": \(1_700_000_000 + id * 5 + Int.random(in: -40...40, using: &random)), \
+            "customer": "c\(Int.random(in: 0...4, using: &random))", "amount": \(Int.random(in: 0...100, using: &random)), \
+            "divisor": \(Int.random(in: 0...3, using: &random))}
+            """.utf8)
         }
       }
     }
@@ -147,6 +165,18 @@ struct Simulation {
 }
 
 extension SimulatedDatabase {
+  /// What is remembered of every key, read back from what is stored.
+  func features(of source: EventSource) throws -> [UInt8] {
+    guard let pipeline = Simulation.pipeline else { return [] }
+    var features = Engine(pipeline).features
+    for part in state(of: source) {
+      switch part {
+      case .bucket(let bytes), .delta(let bytes): try features.apply(bytes)
+      }
+    }
+    return features.snapshot()
+  }
+
   /// Whether every partition is committed to its end.
   func isComplete(_ cluster: SimulatedCluster) -> Bool {
     cluster.partitions.indices.allSatisfy { partition in
@@ -173,6 +203,9 @@ final class SimulatedProcessor {
     var configuration = ProcessorConfiguration()
     configuration.commitEvents = Int.random(in: 1...20, using: &random)
     configuration.fencedPatience = .seconds(2)
+    configuration.batchRows = 16
+    configuration.state.deltaRows = Int.random(in: 1...4, using: &random)
+    configuration.state.commitBytes = Int.random(in: 1...4_000, using: &random)
     var names = SimulatedRandom(seed: random.next())
     processor = Processor(
       pipeline, id: 1, version: 1, generation: "dev",

@@ -3,10 +3,11 @@ import Testing
 @testable import FraudStore
 
 @Suite struct ChecksumTests {
-  /// The check value of the CRC catalogue, CRC-32/ISO-HDLC.
-  @Test func crcMatchesItsPublishedCheckValue() {
+  /// The check values of the CRC catalogue, CRC-32/ISO-HDLC and CRC-32/ISCSI.
+  @Test func checksumsMatchTheirPublishedCheckValues() {
     let bytes = Array("123456789".utf8)
     #expect(unsafe Checksum.of(bytes.span.bytes) == 0xCBF4_3926)
+    #expect(unsafe Checksum.crc32c(of: bytes.span.bytes) == 0xE306_9283)
     let empty: [UInt8] = []
     #expect(unsafe Checksum.of(empty.span.bytes) == 0)
   }

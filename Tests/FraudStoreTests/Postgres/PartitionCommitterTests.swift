@@ -1,4 +1,6 @@
+import Foundation
 import FraudCore
+import Synchronization
 import Testing
 
 @testable import FraudStore
@@ -15,6 +17,11 @@ func makeAlert(
     reasons: [
       Reason(ruleID: rule, contribution: .basisPoints(2_500), values: [.init(name: "count", value: .integer(6))])
     ], source: source, offset: offset, line: nil, transactionData: Array(event.utf8))
+}
+
+/// What a thread answers.
+private final class Answer: Sendable {
+  let outcome = Mutex<Result<CommitOutcome, StoreError>?>(nil)
 }
 
 @Suite(.timeLimit(.minutes(2))) struct PartitionCommitterTests {
@@ -158,7 +165,7 @@ func makeAlert(
 
   /// The server still works on the first attempt of a unit while the second one is sent on a new connection.
   @Test(arguments: [true, false])
-  func anAttemptUnderWayIsWaitedFor(firstAttemptCommits: Bool) async throws {
+  func anAttemptUnderWayIsWaitedFor(firstAttemptCommits: Bool) throws {
     var committer = PartitionCommitter(address, ownerName: "a")
     let start = try committer.takeOwnership(pipelineID: 1, source: source, startOffset: 0)
     let sent = unit(start, to: 5)
@@ -166,28 +173,30 @@ func makeAlert(
     try old.execute("BEGIN")
     try old.execute(
       "UPDATE fraud.partitions SET next_offset = 5, seq = seq + 1, batch_id = $1", [.id(sent.batchID)])
-    let owner = committer.owner
-    let address = self.address
-    async let second = onOwnThread { () throws(StoreError) in
+    // On a thread of its own: Swift's pool may be full of tests that wait, for longer than a transaction may lie idle.
+    let second = Answer()
+    let (owner, address) = (committer.owner, self.address)
+    Thread {
       var again = PartitionCommitter(address, ownerName: "a", owner: owner)
-      return try again.commit(sent)
+      let answer = Result { () throws(StoreError) in try again.commit(sent) }
+      second.outcome.withLock { $0 = answer }
+    }.start()
+    var observer = try PostgresConnection(address)
+    let deadline = ContinuousClock.now + .seconds(20)
+    var waits = false
+    while !waits, ContinuousClock.now < deadline {
+      waits =
+        try observer.query(
+          """
+          SELECT EXISTS (
+            SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
+          """
+        ).boolean(0, 0) == true
     }
-    // Until the second attempt waits for the row. On a thread of its own, since the pool may have only one.
-    try await onOwnThread { () throws(StoreError) in
-      var observer = try PostgresConnection(address)
-      var waits = false
-      while !waits {
-        waits =
-          try observer.query(
-            """
-            SELECT EXISTS (
-              SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
-            """
-          ).boolean(0, 0) == true
-      }
-    }
+    #expect(waits)
     try old.execute(firstAttemptCommits ? "COMMIT" : "ROLLBACK")
-    let outcome = try await second
+    while second.outcome.withLock({ $0 == nil }), ContinuousClock.now < deadline + .seconds(60) { usleep(1_000) }
+    let outcome = try #require(second.outcome.withLock { $0 }).get()
     #expect(outcome.wasCommittedBefore == firstAttemptCommits)
     #expect(outcome.progress[0].nextOffset == 5)
     #expect(try count("fraud.partitions WHERE next_offset = 5 AND seq = 1") == 1)

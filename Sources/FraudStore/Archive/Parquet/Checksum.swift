@@ -1,12 +1,15 @@
-/// CRC-32 of IEEE 802.3 (reflected, polynomial 0xEDB88320), as pages carry it.
+/// CRC-32 of IEEE 802.3 (reflected, polynomial 0xEDB88320), as pages carry it, and CRC-32C (0x82F63B78) beside it.
 ///
 /// Sixteen tables let sixteen bytes go in per step: a lookup does not wait for the one before.
 struct Checksum {
-  private static let tables: [UInt32] = {
+  private static let ieee = makeTables(0xEDB8_8320)
+  private static let castagnoli = makeTables(0x82F6_3B78)
+
+  private static func makeTables(_ polynomial: UInt32) -> [UInt32] {
     var tables = [UInt32](repeating: 0, count: 16 * 256)
     for byte in 0..<256 {
       var value = UInt32(byte)
-      for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1 }
+      for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ polynomial : value >> 1 }
       tables[byte] = value
     }
     for slice in 1..<16 {
@@ -16,15 +19,21 @@ struct Checksum {
       }
     }
     return tables
-  }()
+  }
 
+  private let tables: [UInt32]
   private var state: UInt32 = 0xFFFF_FFFF
 
   /// The checksum of all bytes given so far.
   var value: UInt32 { ~state }
 
+  init() { tables = Self.ieee }
+
+  private init(tables: [UInt32]) { self.tables = tables }
+
   mutating func update(_ bytes: RawSpan) {
-    let tables = Self.tables.span
+    let held = tables
+    let tables = held.span
     var crc = state
     var position = 0
     while bytes.byteCount - position >= 16 {
@@ -52,6 +61,13 @@ struct Checksum {
 
   static func of(_ bytes: RawSpan) -> UInt32 {
     var checksum = Checksum()
+    checksum.update(bytes)
+    return checksum.value
+  }
+
+  /// The CRC-32C of bytes.
+  static func crc32c(of bytes: RawSpan) -> UInt32 {
+    var checksum = Checksum(tables: castagnoli)
     checksum.update(bytes)
     return checksum.value
   }

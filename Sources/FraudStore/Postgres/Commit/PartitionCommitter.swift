@@ -2,10 +2,10 @@ public import FraudCore
 
 /// Commits what processing made of some partitions' events, exactly once whatever dies.
 ///
-/// Everything about a partition (how far it is, its alerts, its rejected events) changes in one PostgreSQL transaction,
-/// whose first statement moves the partition's row in `fraud.partitions` from exactly the state that the events were
-/// processed from. That row is the fence: a process that lost the partition, or sends a unit a second time, moves
-/// nothing and is told so.
+/// Everything about a partition (how far it is, what its features remember, its alerts, its rejected events) changes in
+/// one PostgreSQL transaction, whose first statement moves the partition's row in `fraud.partitions` from exactly the
+/// state that the events were processed from. That row is the fence: a process that lost the partition, or sends a unit a
+/// second time, moves nothing and is told so.
 ///
 /// ```swift
 /// var committer = PartitionCommitter(address, ownerName: "host:4711")
@@ -132,9 +132,12 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       unit.advances.allSatisfy { $0.progress.pipelineID == unit.pipelineID }, "partitions of another pipeline in a unit"
     )
     let owner = self.owner
+    // Compressed before the partitions are locked.
+    var state: [CommitRows.Statement] = []
+    for advance in unit.advances { state += try StateRows.statements(advance) }
     return try withConnection { connection throws(StoreError) in
       do throws(StoreError) {
-        return try Self.attempt(unit, owner, &connection)
+        return try Self.attempt(unit, state, owner, &connection)
       } catch {
         connection.rollback()
         throw error
@@ -143,7 +146,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   }
 
   private static func attempt(
-    _ unit: CommitUnit, _ owner: UniqueID, _ connection: inout PostgresConnection
+    _ unit: CommitUnit, _ state: [CommitRows.Statement], _ owner: UniqueID, _ connection: inout PostgresConnection
   ) throws(StoreError) -> CommitOutcome {
     // Locked in one order by everybody, so that honest workers cannot wait for each other in a circle.
     let advances = unit.advances.sorted { Self.order($0.progress.source, $1.progress.source) }
@@ -167,6 +170,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     if unit.advances.contains(where: { !$0.ruleErrorCounts.isEmpty }) {
       statements.append(CommitRows.ruleErrorCounts(unit))
     }
+    statements += state
     statements.append(("COMMIT", []))
     let counts = try connection.pipeline(statements)
     return CommitOutcome(
@@ -183,7 +187,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       UPDATE fraud.partitions
       SET next_offset = $9, seq = seq + 1, batch_id = $10, pipeline_version = $11, watermark = $12,
         max_event_time = $13, accepted = accepted + $14, rejected = rejected + $15, skipped = skipped + $16,
-        late = late + $17, unknown_fields = unknown_fields + $18, decisions = decisions + $19, alerts = alerts + $20, positives = positives + $21,
+        late = late + $17, unknown_fields = unknown_fields + $18, decisions = decisions + $19, alerts = alerts + $20,
+        positives = positives + $21, state_identity = $22, snapshot_seq = $23, state_buckets = $24,
         committed_at = now(), backend_pid = pg_backend_pid()
       WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
         AND owner = $5 AND epoch = $6 AND next_offset = $7 AND seq = $8
@@ -194,8 +199,10 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         .integer(Int64(unit.pipelineVersion)), .timestamp(orNull: advance.watermark),
         .timestamp(orNull: advance.maxEventTime), .integer(counts.accepted), .integer(counts.rejected),
         .integer(counts.skipped), .integer(counts.late), .integer(counts.unknownFields), .integer(counts.decisions),
-        .integer(counts.alerts),
-        .integer(counts.positives),
+        .integer(counts.alerts), .integer(counts.positives),
+        advance.stateChange.map { .id($0.state.identity) } ?? .null,
+        .integer(orNull: advance.stateChange?.state.snapshotSequence),
+        .integer(orNull: advance.stateChange.map { Int64(bitPattern: $0.state.buckets) }),
       ]
     )
   }
@@ -239,13 +246,14 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     progress.watermark = advance.watermark
     progress.maxEventTime = advance.maxEventTime
     progress.counts += advance.counts
+    progress.state = advance.stateChange?.state
     return progress
   }
 
   // MARK: - Connection and rows
 
   /// Lends the connection, a new one where there is none, and lets go of it where it was lost.
-  private mutating func withConnection<Result: ~Copyable>(
+  mutating func withConnection<Result: ~Copyable>(
     _ body: (inout PostgresConnection) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
     var current: PostgresConnection
@@ -265,7 +273,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     }
   }
 
-  private static func key(_ pipelineID: Int, _ source: EventSource) -> [PostgresValue] {
+  static func key(_ pipelineID: Int, _ source: EventSource) -> [PostgresValue] {
     [
       .integer(Int64(pipelineID)), .text(source.topic), .text(source.generation), .integer(Int64(source.partition)),
     ]
@@ -277,7 +285,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
 
   private static let columns = """
     epoch, start_offset, next_offset, seq, batch_id, pipeline_version, watermark, max_event_time, accepted, rejected,
-    skipped, late, unknown_fields, decisions, alerts, positives
+    skipped, late, unknown_fields, decisions, alerts, positives, state_identity, snapshot_seq, state_buckets
     """
 
   private static func progress(
@@ -292,11 +300,17 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     counts.decisions = try row.required(row.integer(0, 13))
     counts.alerts = try row.required(row.integer(0, 14))
     counts.positives = try row.required(row.integer(0, 15))
+    var state: StoredState?
+    if let identity = try row.id(0, 16) {
+      state = StoredState(
+        identity: identity, snapshotSequence: try row.required(row.integer(0, 17)),
+        buckets: UInt64(bitPattern: try row.required(row.integer(0, 18))))
+    }
     return PartitionProgress(
       pipelineID: pipelineID, source: source, epoch: try row.required(row.integer(0, 0)),
       startOffset: try row.required(row.integer(0, 1)), nextOffset: try row.required(row.integer(0, 2)),
       sequence: try row.required(row.integer(0, 3)), batchID: try row.id(0, 4),
       pipelineVersion: try row.integer(0, 5).map(Int.init), watermark: try row.timestamp(0, 6),
-      maxEventTime: try row.timestamp(0, 7), counts: counts)
+      maxEventTime: try row.timestamp(0, 7), counts: counts, state: state)
   }
 }

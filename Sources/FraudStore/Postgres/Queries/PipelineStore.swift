@@ -228,7 +228,7 @@ public enum PipelineStore {
   /// The tables that hold rows of pipelines, those that refer to others first.
   private static let tables = [
     "fraud.partitions", "fraud.alerts", "fraud.shadow_alerts", "fraud.rejected_events", "fraud.rule_errors",
-    "fraud.rule_error_counts",
+    "fraud.rule_error_counts", "fraud.state_deltas", "fraud.state_buckets",
   ]
 
   /// How many rows of a pipeline there are, by table; tables without any are left out.
@@ -259,6 +259,32 @@ public enum PipelineStore {
       }
       try connection.execute("DELETE FROM fraud.pipelines WHERE id = $1", [.integer(Int64(id))])
       try audit("delete", pipeline: name, version: nil, who: author, why: note, on: &connection)
+    }
+  }
+
+  /// Discards how far a pipeline is, what its features remember and what was counted, in one transaction, so that it begins
+  /// anew at the oldest event that its topic holds. Its versions and what came out of it stay: processed again, an event
+  /// yields the same alerts under the same ids, which are kept once. A process that runs it is fenced off.
+  ///
+  /// - Returns: the rows of `fraud.partitions` that went.
+  @discardableResult
+  public static func reset(
+    _ id: Int, author: String, note: String? = nil, on connection: inout PostgresConnection
+  ) throws(StoreError) -> Int {
+    try connection.transaction { connection throws(StoreError) in
+      let found = try connection.query(
+        "SELECT name FROM fraud.pipelines WHERE id = $1 FOR UPDATE", [.integer(Int64(id))])
+      guard found.rowCount == 1 else { return 0 }
+      let name = try found.required(found.text(0, 0))
+      // The partitions first: their locks make commits under way end before, and those that follow find no row.
+      let tables = ["fraud.partitions", "fraud.state_deltas", "fraud.state_buckets", "fraud.rule_error_counts"]
+      var partitions = 0
+      for table in tables {
+        let rows = try connection.execute("DELETE FROM \(table) WHERE pipeline_id = $1", [.integer(Int64(id))])
+        if table == tables[0] { partitions = rows }
+      }
+      try audit("reset", pipeline: name, version: nil, who: author, why: note, on: &connection)
+      return partitions
     }
   }
 
