@@ -84,6 +84,60 @@ struct ProcessTests {
     }
   }
 
+  /// What features remember moves with the offsets: the alerts of a run that dies again and again are `score`'s.
+  @Test func whatFeaturesRememberSurvivesBeingKilled() async throws {
+    try await onThread {
+      let folder = try TestSite.makeFolder()
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let file = folder + "/events.ndjson"
+      let lines = try TestSite.cardPayments(4_000)
+      try Data(lines.joined(separator: [UInt8(ascii: "\n")])).write(to: URL(fileURLWithPath: file))
+      let pipeline = folder + "/pipeline.yaml"
+      let text = try String(contentsOfFile: TestSite.pipelines + "/card-payments.yaml", encoding: .utf8)
+      let features = """
+        features:
+          - {name: recent, function: count, by: cc_num, window: 24h}
+          - {name: usual, function: mean, of: amt, by: cc_num}
+          - {name: shops, function: distinct, of: merchant, by: cc_num, window: 30d}
+        rules:
+          - {id: unusual, rule_expression: "amt > 4 * usual AND recent >= 2"}
+          - {id: many-shops, rule_expression: "shops > 12 AND amt > 200"}
+
+        """
+      try Data(text.replacing("rules:\n", with: features).utf8).write(to: URL(fileURLWithPath: pipeline))
+      let broker = try DevBroker()
+      try broker.createTopic(named: "card-payments", partitions: 2)
+      let sent = try Program.run([
+        "produce", "--brokers", broker.bootstrapServers, "--topic", "card-payments", "--input", file, "--key", "cc_num",
+      ])
+      #expect(sent.code == 0, "\(sent.errors)")
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      _ = try Program.run(["database", "migrate", "--database", database.url])
+      func process(_ group: String, _ more: String...) throws -> Program {
+        try Program(
+          [
+            "process", "--pipeline", pipeline, "--brokers", broker.bootstrapServers, "--database", database.url,
+            "--group", group,
+          ] + more)
+      }
+      for attempt in 0..<3 {
+        let run = try process("kill-\(attempt)", "--commit-events", "20")
+        let before = try database.count("SELECT coalesce(sum(seq), 0) FROM fraud.partitions")
+        _ = try until(60) {
+          try !run.isRunning || database.count("SELECT coalesce(sum(seq), 0) FROM fraud.partitions") > before + 2
+        }
+        run.send(SIGKILL)
+        #expect(run.wait().code == -SIGKILL, "\(run.errors)")
+      }
+      let outcome = try process("last", "--until-end").wait()
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      let alerts = try scoredAlerts(try Program.run(["score", "--pipeline", pipeline, "--input", file]))
+      #expect(alerts.contains { $0.hasSuffix("|unusual") } && alerts.contains { $0.hasSuffix("|many-shops") })
+      #expect(try database.alerts(of: "card-payments") == alerts)
+      #expect(try database.count("SELECT count(*) FROM fraud.state_deltas") > 0)
+    }
+  }
+
   @Test func twoProcessesShareTheWorkAndOneIsEnoughInTheEnd() async throws {
     try await onThread {
       let topic = try CardTopic(4_000)
