@@ -60,6 +60,30 @@ struct DayOptions: ParsableArguments {
   }
 }
 
+/// Which times events are of.
+struct TimeOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The earliest time, such as 2025-03-01 or 2025-03-01T12:00:00Z.", valueName: "time"))
+  var from: String?
+
+  @Option(help: ArgumentHelp("The time before which events lie.", valueName: "time"))
+  var to: String?
+
+  /// In microseconds since 1970, both ends inclusive; `nil` for all.
+  func range() throws -> ClosedRange<Int64>? {
+    guard from != nil || to != nil else { return nil }
+    func time(_ text: String) throws -> Int64 {
+      guard let time = TimestampText.parse(text) else {
+        throw ValidationError("'\(text)' is no time like 2025-03-01 or 2025-03-01T12:00:00Z")
+      }
+      return time
+    }
+    let first = try from.map(time) ?? Int64.min
+    let end = try to.map(time) ?? Int64.max
+    guard first < end else { throw ValidationError("--from does not lie before --to") }
+    return first...(to == nil ? end : end - 1)
+  }
+}
+
 struct ArchiveList: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ls", abstract: "List the archive's files.",

@@ -19,11 +19,7 @@ struct ArchiveExport: ParsableCommand {
 
   @OptionGroup var place: ArchiveOptions
 
-  @Option(help: ArgumentHelp("The earliest time.", valueName: "time"))
-  var from: String?
-
-  @Option(help: ArgumentHelp("The time before which events lie.", valueName: "time"))
-  var to: String?
+  @OptionGroup var time: TimeOptions
 
   @Option(help: ArgumentHelp("The timestamp column that --from and --to are about.", valueName: "field"))
   var eventTime = ArchiveColumns.timestamp
@@ -37,7 +33,7 @@ struct ArchiveExport: ParsableCommand {
   func run() throws {
     try reporting {
       try place.requireFolder()
-      let times = try range()
+      let times = try time.range()
       let file = try ExportFile(output)
       var header: [String]?
       for archived in try place.directory.files(place.filter) {
@@ -54,20 +50,6 @@ struct ArchiveExport: ParsableCommand {
       }
       try file.close()
     }
-  }
-
-  private func range() throws -> ClosedRange<Int64>? {
-    guard from != nil || to != nil else { return nil }
-    func time(_ text: String) throws -> Int64 {
-      guard let time = TimestampText.parse(text) else {
-        throw ValidationError("'\(text)' is no time like 2025-03-01 or 2025-03-01T12:00:00Z")
-      }
-      return time
-    }
-    let first = try from.map(time) ?? Int64.min
-    let end = try to.map(time) ?? Int64.max
-    guard first < end else { throw ValidationError("--from does not lie before --to") }
-    return first...(end - 1)
   }
 
   private func export(

@@ -11,6 +11,7 @@ struct Fraudctl: ParsableCommand {
       DemoCommand.self, ScoreCommand.self, ProcessCommand.self, PipelineCommand.self, RulesCommand.self,
       ListCommand.self, AlertsCommand.self, RejectedCommand.self, StatusCommand.self,
       ProduceCommand.self, BrokerCommand.self, DatabaseCommand.self, ArchiveCommand.self,
+      ReplayCommand.self, BacktestCommand.self,
     ])
 
   static func main() {

@@ -69,7 +69,7 @@ struct ProduceCommand: ParsableCommand {
       let inputs = try input.map { try MessageInput(path: $0, format: inputFormat, schema: schema) }
       let connection = try brokers.connection(data: place.data)
       let admin = try KafkaAdmin(connection)
-      let target = try find(admin)
+      let target = try admin.existingTopic(named: topic)
       let followed = try follow.map { try FollowedGroup($0, connection, admin, target) }
       let loss = try DevBrokerLoss(admin, target)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection))
@@ -106,16 +106,6 @@ struct ProduceCommand: ParsableCommand {
       return nil
     } catch {
       return error
-    }
-  }
-
-  private func find(_ admin: KafkaAdmin) throws -> TopicDescription {
-    do throws(KafkaError) {
-      return try admin.topic(named: topic)
-    } catch {
-      guard error.code == .unknownTopic, DevBroker.isDevBroker(clusterID: admin.clusterID()) else { throw error }
-      throw Failure.failed(
-        "\(error.message); the dev broker creates topics when it starts: `fraudctl broker --topic \(topic):8`")
     }
   }
 

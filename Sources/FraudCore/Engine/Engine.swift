@@ -135,6 +135,11 @@ public struct Engine: Sendable {
     if let label = pipeline.known.label { countHits(batch, label: label) }
   }
 
+  /// Folds rows into the features and decides nothing: what fills windows before the first event that counts.
+  package mutating func remember(_ batch: inout EventBatch) {
+    if !pipeline.features.isEmpty { features.apply(to: &batch, lists: lists) }
+  }
+
   private mutating func collectErrors(_ batch: EventBatch, words: Int) {
     errors.removeAll(keepingCapacity: true)
     for rule in pipeline.rules.indices {

@@ -115,15 +115,20 @@ extension Pipeline {
   /// A row's declared identity as text, masked where the field is sensitive.
   func eventID(row: Int, batch: EventBatch, redaction: Redaction) -> String? {
     guard let column = known.eventID, let value = batch.value(column: column, row: row) else { return nil }
-    let text =
-      switch value {
-      case .string(let string): string
-      case .integer(let number): "\(number)"
-      case .float(let number): "\(number)"
-      case .boolean(let flag): "\(flag)"
-      case .timestamp(let time): JSONText.rfc3339(time)
-      }
-    return redaction.masked(text, ofField: column)
+    return redaction.masked(value.plainText, ofField: column)
+  }
+}
+
+extension FieldValue {
+  /// The value as text without quotes, as event ids are shown.
+  package var plainText: String {
+    switch self {
+    case .string(let string): string
+    case .integer(let number): "\(number)"
+    case .float(let number): "\(number)"
+    case .boolean(let flag): "\(flag)"
+    case .timestamp(let time): JSONText.rfc3339(time)
+    }
   }
 }
 

@@ -10,4 +10,6 @@ package enum ArchiveColumns {
   package static let timestamp = "_kafka_timestamp"
   /// The event's bytes, where the pipeline keeps them.
   package static let raw = "_raw"
+
+  static let all: Set = [topic, partition, offset, timestamp, raw]
 }

@@ -68,7 +68,7 @@ extension ArchiveDirectory {
   }
 
   /// The columns of a file as we would write them; `nil` where they are not ours.
-  private static func columns(_ parquet: ParquetFile) -> [ParquetColumn]? {
+  static func columns(_ parquet: ParquetFile) -> [ParquetColumn]? {
     var columns: [ParquetColumn] = []
     for (index, leaf) in parquet.columns.enumerated() {
       let type: FieldType

@@ -71,7 +71,7 @@ struct Feed {
       if keyName != nil, key == nil { counts.withoutKey += 1 }
       let milliseconds = timestampName.flatMap { timestamp(of: $0, in: message.span) }
       if timestampName != nil, milliseconds == nil { counts.withoutTimestamp += 1 }
-      try send(message, key, milliseconds, producer, onProgress)
+      try send(message, key: key, milliseconds: milliseconds, through: producer, onProgress)
       if counts.sent % 256 == 0 {
         onProgress(counts)
         try Self.checkReachable(producer)
@@ -95,14 +95,15 @@ struct Feed {
     return microseconds / 1_000
   }
 
-  private mutating func send(
-    _ message: [UInt8], _ key: [UInt8]?, _ milliseconds: Int64?, _ producer: KafkaProducer,
+  /// Sends one message, waiting for room. Where it is interrupted meanwhile, the message is not counted as sent.
+  mutating func send(
+    _ message: [UInt8], key: [UInt8]?, milliseconds: Int64?, partition: Int32? = nil, through producer: KafkaProducer,
     _ onProgress: (Counts) -> Void
   ) throws {
     while true {
       do throws(KafkaError) {
         try producer.send(
-          to: topic, key: key?.span, value: message.span, timestampMilliseconds: milliseconds,
+          to: topic, key: key?.span, value: message.span, partition: partition, timestampMilliseconds: milliseconds,
           timeout: .milliseconds(100))
         counts.sent += 1
         counts.bytes += message.count
@@ -129,7 +130,8 @@ struct Feed {
     }
   }
 
-  private func wait(
+  /// Waits for a moment, serving the producer.
+  func wait(
     until time: ContinuousClock.Instant, _ producer: KafkaProducer, _ onProgress: (Counts) -> Void
   ) throws {
     while !Interruption.isRequested {
@@ -158,7 +160,8 @@ struct Feed {
     }
   }
 
-  private static func checkReachable(_ producer: KafkaProducer) throws {
+  /// Gives up where no broker has answered for ``patience``.
+  static func checkReachable(_ producer: KafkaProducer) throws {
     guard let away = producer.unreachableDuration(), away > patience else { return }
     throw Failure.unavailable("no broker has answered for \(away.components.seconds) s")
   }
