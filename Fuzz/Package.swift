@@ -29,6 +29,9 @@ let package = Package(
       name: "FuzzParquet", dependencies: ["FraudCore", "FraudStore"], swiftSettings: settings,
       linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     .executableTarget(
+      name: "FuzzExpressions", dependencies: ["FraudCore"], swiftSettings: settings,
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
+    .executableTarget(
       name: "FuzzPatterns", dependencies: ["FraudCore"], swiftSettings: settings,
       linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     .executableTarget(

@@ -1,4 +1,4 @@
-@testable import FraudCore
+import FraudCore
 
 /// The plain interpreter of checked expressions: one row, one node at a time, nothing clever.
 ///

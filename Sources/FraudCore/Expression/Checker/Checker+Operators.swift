@@ -252,9 +252,9 @@ extension Checker {
         make, [coerce(left, to: .date), coerce(right, to: .date)], type: .dayTimeInterval, node)
       result.fields = .day
       return result
-    case (.date, let days) where days.isNumeric || days == .null:
+    case (.date, let days) where days.isDayCount:
       return add(make, [left, coerce(right, to: .int)], type: .date, node)
-    case (let days, .date) where isAdd && (days.isNumeric || days == .null):
+    case (let days, .date) where isAdd && days.isDayCount:
       return add(make, [right, coerce(left, to: .int)], type: .date, node)
     case (.timestamp, _), (_, .timestamp), (.date, _), (_, .date): return refuse(&self)
     default:
@@ -315,4 +315,9 @@ extension SyntaxNode {
     default: ""
     }
   }
+}
+
+extension DataType {
+  /// Whether values are taken as a number of days beside a date: no integer wider than INT, and no fractions.
+  var isDayCount: Bool { self == .null || isInteger && self != .bigint }
 }

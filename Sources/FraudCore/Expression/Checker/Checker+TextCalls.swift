@@ -106,6 +106,10 @@ extension Checker {
       return .some(part(String(decoding: field, as: UTF8.self), of: operands[1], node))
     case "date_add", "dateadd", "date_sub":
       guard hasCount(2...2, name, node) else { return .some(nil) }
+      guard type(operands[1]).isDayCount || type(operands[1]) == .string else {
+        report("\(name) takes days as INT, not \(describe(node, 1))", at: childRange(node, 1))
+        return .some(nil)
+      }
       guard let values = arguments(operands, as: [.date, .int], of: name, node) else { return .some(nil) }
       return add(.arithmetic(name == "date_sub" ? .subtract : .add), values, type: .date, node)
     default: return nil
@@ -160,24 +164,25 @@ extension Checker {
   }
 
   private mutating func intervalPart(_ field: String, of source: Operand, _ node: SyntaxNode) -> Operand? {
-    let isMonths = type(source) == .yearMonthInterval
+    let fields = source.fields ?? IntervalFields(of: type(source))
     let function: Function
-    var result = DataType.int
-    switch (field.lowercased(), isMonths) {
-    case ("year", true), ("y", true), ("years", true), ("yr", true), ("yrs", true): function = .intervalYears
-    case ("month", true), ("mon", true), ("mons", true), ("months", true): function = .intervalMonths
-    case ("day", false), ("d", false), ("days", false): function = .intervalDays
-    case ("hour", false), ("h", false), ("hours", false), ("hr", false), ("hrs", false): function = .intervalHours
-    case ("minute", false), ("m", false), ("min", false), ("mins", false), ("minutes", false):
-      function = .intervalMinutes
-    case ("second", false), ("s", false), ("sec", false), ("seconds", false), ("secs", false):
-      (function, result) = (.intervalSeconds, .decimal(precision: 8, scale: 6))
-    default:
-      report("'\(field)' is no field of an \(type(source))", at: childRange(node, 0))
+    let unit: IntervalUnit
+    var result = type(source) == .yearMonthInterval ? DataType.int : .bigint
+    switch field.lowercased() {
+    case "year", "y", "years", "yr", "yrs": (function, unit) = (.intervalYears, .year)
+    case "month", "mon", "mons", "months": (function, unit) = (.intervalMonths, .month)
+    case "day", "d", "days": (function, unit) = (.intervalDays, .day)
+    case "hour", "h", "hours", "hr", "hrs": (function, unit) = (.intervalHours, .hour)
+    case "minute", "m", "min", "mins", "minutes": (function, unit) = (.intervalMinutes, .minute)
+    case "second", "s", "sec", "seconds", "secs":
+      (function, unit, result) = (.intervalSeconds, .second, .decimal(precision: 8, scale: 6))
+    default: (function, unit) = (.intervalSeconds, .microsecond)
+    }
+    guard fields.has(unit) else {
+      report("'\(field)' is no field of an \(fields.typeName.uppercased())", at: childRange(node, 0))
       return nil
     }
-    return add(
-      .call(function), [source], type: result == .int && !isMonths ? .bigint : result, node)
+    return add(.call(function), [source], type: result, node)
   }
 
   // MARK: Conversions

@@ -56,6 +56,11 @@ struct IntervalFields: Sendable, Hashable {
       first.rank <= other.first.rank ? first : other.first, last.rank >= other.last.rank ? last : other.last)
   }
 
+  /// Whether a unit is one of them.
+  func has(_ unit: IntervalUnit) -> Bool {
+    (first.rank...max(first.rank, last.rank)).contains(unit.rank)
+  }
+
   /// The type's name as Spark's `typeof` gives it.
   var typeName: String {
     "interval \(first.rawValue)" + (first == last ? "" : " to \(last.rawValue)")

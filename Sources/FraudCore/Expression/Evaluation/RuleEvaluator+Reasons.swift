@@ -26,7 +26,7 @@ extension RuleEvaluator {
         if has(node.children[position], \.truth, row, batch) { return node.children[position + 1] }
       }
       return node.children.last
-    case .arithmetic(.divide), .arithmetic(.integralDivide), .arithmetic(.remainder), .arithmetic(.pmod):
+    case let operation where operation.takesRightFirst:
       return node.children.last { has($0, \.error, row, batch) }
     default:
       // An operand whose error does not count stands behind one that decided, and the node would not have raised.

@@ -71,7 +71,8 @@ package enum Calendar {
 
   /// Microseconds since a timestamp's midnight.
   package static func microsecondOfDay(_ microseconds: Int64) -> Int64 {
-    microseconds - day(ofTimestamp: microseconds) &* microsecondsPerDay
+    // Near the least timestamp the midnight itself does not fit; the difference does.
+    microseconds &- day(ofTimestamp: microseconds) &* microsecondsPerDay
   }
 
   /// Midnight of a day.

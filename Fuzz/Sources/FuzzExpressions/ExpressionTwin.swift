@@ -1,0 +1,1 @@
+../../../Tests/FraudCoreTests/Support/ExpressionTwin.swift
