@@ -10,24 +10,7 @@ import Testing
 @Suite struct ParquetPeerTests {
   @Test func peersReadWhatWeWrite() throws {
     try Self.withPeers { folder, peers in
-      for seed in 0..<40 as Range<UInt64> {
-        let rowCount = [1, 64, 1_000, 3_000][Int(seed) % 4]
-        let events = RandomEvents(seed: 1_000 + seed, rowCount: rowCount)
-        let fields = events.schema.fields.map {
-          ParquetColumn(name: $0.name, type: $0.type, nullable: $0.nullable, bloomFilter: $0.type != .boolean)
-        }
-        var writer = ParquetWriter(columns: fields)
-        for batch in events.batches() {
-          try writer.append(batch, rows: 0..<batch.rowCount, sources: fields.indices.map { .column($0) })
-        }
-        try writer.finish()
-        try Data(writer.takeOutput()).write(to: folder.appending(path: "\(seed).parquet"))
-        let lines = try events.rows.map { row in
-          let texts = row.map { $0.map(Self.text) }
-          return String(decoding: try JSONEncoder().encode(texts), as: UTF8.self)
-        }
-        try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: folder.appending(path: "\(seed).ndjson"))
-      }
+      try Self.write(to: folder)
       try peers("check")
     }
   }
@@ -35,25 +18,52 @@ import Testing
   @Test func weReadWhatPeersWrite() throws {
     try Self.withPeers { folder, peers in
       try peers("make")
-      let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".parquet") }
-      #expect(names.count == 48)
-      for name in names.sorted() {
-        let path = folder.appending(path: name)
-        let lines = try String(
-          contentsOf: path.deletingPathExtension().appendingPathExtension("ndjson"), encoding: .utf8)
-        let expected = try lines.split(separator: "\n").map {
-          try JSONDecoder().decode([String?].self, from: Data($0.utf8))
-        }
-        let file = try ParquetFile(path: path.path)
-        var rows = try ParquetRowReader(file)
-        var number = 0
-        while let values = try rows.next() {
-          #expect(values.map(Self.text) == expected[number], "\(name), row \(number)")
-          number += 1
-        }
-        #expect(number == expected.count, "\(name)")
-        try Self.compareBatches(file, expected, name)
+      try Self.read(from: folder, count: 48)
+    }
+  }
+
+  /// Random files of all types, each with what it holds beside it.
+  static func write(to folder: URL) throws {
+    for seed in 0..<40 as Range<UInt64> {
+      let rowCount = [1, 64, 1_000, 3_000][Int(seed) % 4]
+      let events = RandomEvents(seed: 1_000 + seed, rowCount: rowCount)
+      let fields = events.schema.fields.map {
+        ParquetColumn(name: $0.name, type: $0.type, nullable: $0.nullable, bloomFilter: $0.type != .boolean)
       }
+      var writer = ParquetWriter(columns: fields)
+      for batch in events.batches() {
+        try writer.append(batch, rows: 0..<batch.rowCount, sources: fields.indices.map { .column($0) })
+      }
+      try writer.finish()
+      try Data(writer.takeOutput()).write(to: folder.appending(path: "\(seed).parquet"))
+      let lines = try events.rows.map { row in
+        let texts = row.map { $0.map(Self.text) }
+        return String(decoding: try JSONEncoder().encode(texts), as: UTF8.self)
+      }
+      try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: folder.appending(path: "\(seed).ndjson"))
+    }
+  }
+
+  /// Reads files and compares them with what lies beside them.
+  static func read(from folder: URL, count: Int) throws {
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".parquet") }
+    #expect(names.count == count)
+    for name in names.sorted() {
+      let path = folder.appending(path: name)
+      let lines = try String(
+        contentsOf: path.deletingPathExtension().appendingPathExtension("ndjson"), encoding: .utf8)
+      let expected = try lines.split(separator: "\n").map {
+        try JSONDecoder().decode([String?].self, from: Data($0.utf8))
+      }
+      let file = try ParquetFile(path: path.path)
+      var rows = try ParquetRowReader(file)
+      var number = 0
+      while let values = try rows.next() {
+        #expect(values.map(Self.text) == expected[number], "\(name), row \(number)")
+        number += 1
+      }
+      #expect(number == expected.count, "\(name)")
+      try compareBatches(file, expected, name)
     }
   }
 
@@ -113,12 +123,15 @@ import Testing
   }
 
   /// Runs the body with a temporary folder and a way to run the peers on it; says so where there is no Python.
-  static func withPeers(_ body: (URL, (String) throws -> Void) throws -> Void) throws {
+  static func withPeers(
+    _ script: String = "parquet-peers.py", variable: String = "FRAUD_PYTHON", folder venv: String = ".venv",
+    _ body: (URL, (String) throws -> Void) throws -> Void
+  ) throws {
     var root = URL(filePath: #filePath)
     for _ in 0..<4 { root.deleteLastPathComponent() }
-    let python = ProcessInfo.processInfo.environment["FRAUD_PYTHON"] ?? root.appending(path: ".venv/bin/python").path
+    let python = ProcessInfo.processInfo.environment[variable] ?? root.appending(path: "\(venv)/bin/python").path
     guard FileManager.default.isExecutableFile(atPath: python) else {
-      print("skipped: no Python with pyarrow and duckdb; run `make python` or set FRAUD_PYTHON")
+      print("skipped: no Python for \(script) at \(python); set \(variable)")
       return
     }
     let folder = FileManager.default.temporaryDirectory.appending(path: "fraud-peers-\(UUID().uuidString)")
@@ -127,7 +140,7 @@ import Testing
     try body(folder) { command in
       let process = Process()
       process.executableURL = URL(filePath: python)
-      process.arguments = [root.appending(path: "Scripts/parquet-peers.py").path, command, folder.path]
+      process.arguments = [root.appending(path: "Scripts/\(script)").path, command, folder.path]
       let errors = Pipe()
       process.standardError = errors
       process.standardOutput = FileHandle.nullDevice
@@ -135,6 +148,26 @@ import Testing
       let message = errors.fileHandleForReading.readDataToEndOfFile()
       process.waitUntilExit()
       #expect(process.terminationStatus == 0, "\(String(decoding: message.suffix(2_000), as: UTF8.self))")
+    }
+  }
+}
+
+/// Spark reads what we write, and we read what it writes. It takes a minute and needs Java and pyspark, so `make check`
+/// runs it: FRAUD_SPARK_PYTHON, or `.venv-spark/bin/python` of the checkout.
+@Suite struct ParquetSparkTests {
+  @Test func sparkReadsWhatWeWrite() throws {
+    try ParquetPeerTests.withPeers("parquet-spark.py", variable: "FRAUD_SPARK_PYTHON", folder: ".venv-spark") {
+      folder, spark in
+      try ParquetPeerTests.write(to: folder)
+      try spark("check")
+    }
+  }
+
+  @Test func weReadWhatSparkWrites() throws {
+    try ParquetPeerTests.withPeers("parquet-spark.py", variable: "FRAUD_SPARK_PYTHON", folder: ".venv-spark") {
+      folder, spark in
+      try spark("make")
+      try ParquetPeerTests.read(from: folder, count: 16)
     }
   }
 }
