@@ -1,7 +1,7 @@
 extension PipelineDefinition {
   private static let keys = [
     "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "features", "aggregations",
-    "deduplicate", "state", "lists", "rules", "scoring",
+    "deduplicate", "state", "lists", "tables", "rules", "scoring",
     "on_rule_error", "archive",
   ]
 
@@ -31,6 +31,8 @@ extension PipelineDefinition {
     label = members["label"].flatMap { reader.label($0, among: fields) }
     key = members["key"].flatMap { reader.fieldName($0, among: fields)?.name }
     lists = members["lists"].map { reader.lists($0, fields: fields) } ?? []
+    let taken = fields.map(\.name) + lists.map(\.name)
+    tables = members["tables"].map { reader.tables($0, taken: taken) } ?? []
     features = []
     for element in members["features"].flatMap({ reader.elements(of: $0) }) ?? [] {
       if let feature = FeatureDefinition(element, reader: &reader) { features.append(feature) }

@@ -126,6 +126,8 @@ public struct PipelineDefinition: Sendable, Hashable {
   public var stateLimits: StateLimits
   /// The lists that rules may test.
   public var lists: [ListDefinition]
+  /// The tables that features look values up in.
+  public var tables: [TableDefinition]
   /// The rules in their order.
   public var rules: [RuleDefinition]
   /// What an error in a rule means.

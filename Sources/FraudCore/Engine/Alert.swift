@@ -6,6 +6,12 @@ public struct Reason: Sendable, Hashable {
   public var contribution: Score
   /// The computed columns that the rule looked at, by name, as they were when it was decided.
   public var values: [Value]
+  /// Those of the values that miss events because a key had too many.
+  public var truncated: [String]
+  /// The relative errors of those of the values that a sketch estimated.
+  public var errors: [Value]
+  /// Whether the event came later than allowed, so that the features had let go of part of its past.
+  public var isLate: Bool
 
   /// One computed column's value; `nil` is NULL.
   public struct Value: Sendable, Hashable {
@@ -22,10 +28,16 @@ public struct Reason: Sendable, Hashable {
   }
 
   /// Makes a reason.
-  public init(ruleID: String, contribution: Score, values: [Value] = []) {
+  public init(
+    ruleID: String, contribution: Score, values: [Value] = [], truncated: [String] = [], errors: [Value] = [],
+    isLate: Bool = false
+  ) {
     self.ruleID = ruleID
     self.contribution = contribution
     self.values = values
+    self.truncated = truncated
+    self.errors = errors
+    self.isLate = isLate
   }
 }
 

@@ -140,10 +140,35 @@ extension Reason {
           JSONText.append(value.value, to: &text)
         }
         object.end(&text)
+        reason.appendFlags(to: &text)
       }
       text.append(UInt8(ascii: "}"))
     }
     text.append(UInt8(ascii: "]"))
+  }
+}
+
+extension Reason {
+  /// `,"truncated":["n"]`, `,"errors":{"devices":0.01625}`, `,"late":true`: what there is to say of the values.
+  fileprivate func appendFlags(to text: inout [UInt8]) {
+    if !truncated.isEmpty {
+      text.append(contentsOf: ",\"truncated\":[".utf8)
+      for (index, name) in truncated.enumerated() {
+        if index > 0 { text.append(UInt8(ascii: ",")) }
+        JSONText.append(string: name, to: &text)
+      }
+      text.append(UInt8(ascii: "]"))
+    }
+    if !errors.isEmpty {
+      text.append(contentsOf: ",\"errors\":".utf8)
+      var object = JSONObjectText()
+      for error in errors {
+        object.key(error.name, &text)
+        JSONText.append(error.value, to: &text)
+      }
+      object.end(&text)
+    }
+    if isLate { text.append(contentsOf: ",\"late\":true".utf8) }
   }
 }
 

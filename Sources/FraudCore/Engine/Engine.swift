@@ -240,7 +240,19 @@ extension Engine {
       let values = rule.computedColumns.map { column in
         Reason.Value(name: pipeline.layout.columns[column].name, value: batch.value(column: column, row: row))
       }
-      return Reason(ruleID: rule.id, contribution: $0.amount, values: values)
+      var reason = Reason(ruleID: rule.id, contribution: $0.amount, values: values)
+      guard !rule.computedColumns.isEmpty else { return reason }
+      reason.isLate = features.late[row >> 6] >> UInt64(row & 63) & 1 == 1
+      if features.truncatedCount > 0 {
+        let truncated = features.truncatedColumns(row: row)
+        reason.truncated = rule.computedColumns.filter { truncated.contains($0) }
+          .map { pipeline.layout.columns[$0].name }
+      }
+      for (column, value) in zip(rule.computedColumns, values) {
+        guard let error = pipeline.features.relativeError(of: value.value, column: column) else { continue }
+        reason.errors.append(Reason.Value(name: value.name, value: .float(error)))
+      }
+      return reason
     }
   }
 

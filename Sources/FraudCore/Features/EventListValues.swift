@@ -84,6 +84,7 @@ extension FeatureTable {
       writeMove(
         output, payload: payload, operation: operation, layout: layout, ring: ring, range: range, row: row, at: t,
         batch: &batch)
+    case .shared, .groupSize: preconditionFailure("a graph keeps no list")
     case .hourZscore, .hourSurprise:
       guard range.count >= output.minEvents, !range.isEmpty, isPresent else { return }
       let hours = range.compactMap { entry in

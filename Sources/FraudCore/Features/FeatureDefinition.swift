@@ -45,6 +45,8 @@ public struct FeatureDefinition: Sendable, Hashable {
   public var maxEventsPerKey = 10_000
   /// Whether the feature may be approximate where its key spans partitions (`scope: partition`).
   public var partitionScope = false
+  /// The largest value of a graph's feature.
+  public var bound = 100
   /// Which quantile, above 0 and below 1.
   public var quantile: Double?
   /// The weight of the newest event in `ewma`, above 0 and at most 1.
@@ -59,6 +61,8 @@ public struct FeatureDefinition: Sendable, Hashable {
   public var zone: String?
   /// A table that a derived column looks the value of ``of`` up in; what is not there is NULL.
   public var lookup: [DefinitionValue.Member]?
+  /// The name of such a table, where `lookup` names one.
+  public var lookupTable: String?
   /// Where the definition stands, as in `features[2]`, for messages.
   public var path: String
   /// The line it stands on, or 0.
@@ -70,7 +74,7 @@ public struct FeatureDefinition: Sendable, Hashable {
 extension FeatureDefinition {
   private static let aggregateKeys = [
     "function", "of", "by", "window", "delay", "where", "include_current", "min_events", "panes",
-    "max_events_per_key", "scope", "quantile", "alpha", "half_life", "per",
+    "max_events_per_key", "scope", "quantile", "alpha", "half_life", "per", "bound",
   ]
 
   /// Reads one element of `features`. Problems are left with the reader; `nil` where there is not even a name.
@@ -86,7 +90,11 @@ extension FeatureDefinition {
     if readDerived(members, reader: &reader) { return }
     function = reader.required("function", of: members, in: node).flatMap { reader.choice($0) }
     if let member = members["of"] { of = reader.elementsOrOne(of: member).compactMap { reader.string($0) } }
-    if let member = reader.required("by", of: members, in: node) {
+    if function?.isOfGraph == true {
+      if let extra = members["by"] {
+        reader.report("a graph has no keys: \(function?.rawValue ?? "") takes its fields in 'of'", at: extra)
+      }
+    } else if let member = reader.required("by", of: members, in: node) {
       by = reader.elementsOrOne(of: member).compactMap { reader.string($0) }
       if by.isEmpty { reader.report("a feature needs at least one field to remember by", at: member) }
     }
@@ -118,10 +126,10 @@ extension FeatureDefinition {
       zone = reader.required("zone", of: members, in: member).flatMap { reader.string($0) }
     } else if let member = members["lookup"] {
       (kind, allowed) = ("lookup", ["of"])
-      if case .object(let entries) = member.value.content, !entries.isEmpty {
-        lookup = entries
-      } else {
-        reader.report("expected values by key, as in {US: 0.02, NG: 0.18}", at: member)
+      switch member.value.content {
+      case .object(let entries) where !entries.isEmpty: lookup = entries
+      case .string(let name): lookupTable = name
+      default: reader.report("expected a table's name, or values by key as in {US: 0.02, NG: 0.18}", at: member)
       }
       of = reader.required("of", of: members, in: member).flatMap { reader.string($0) }.map { [$0] } ?? []
     } else {
@@ -176,7 +184,9 @@ extension FeatureDefinition {
       per = value
       if value == 0 { reader.report("a rate per nothing has no meaning", at: member) }
     }
+    if let limit = members["bound"].flatMap({ reader.integer($0, in: 2...Limits.graphBound) }) { bound = Int(limit) }
     let owners: [(String, [FeatureFunction])] = [
+      ("bound", [.shared, .groupSize]),
       ("quantile", [.quantile]), ("alpha", [.ewma]), ("half_life", [.ewma]), ("per", [.rate]),
     ]
     for (key, functions) in owners {
@@ -196,6 +206,7 @@ extension FeatureDefinition {
         case 0...0: "no 'of'"
         case 0...1: "at most one field in 'of'"
         case 1...1: "one field in 'of'"
+        case 2...8: "an entity and one to seven links in 'of'"
         default: "latitude and longitude in 'of'"
         }
       reader.report("\(named) takes \(wanted)", at: place("of"))
@@ -214,6 +225,13 @@ extension FeatureDefinition {
         reader.report("a session cannot be delayed: it is the one that the current event is in", at: place("delay"))
       case .sliding, .tumbling: break
       }
+    }
+    if function.isOfGraph {
+      switch window {
+      case .life, .sliding: if delay > 0 { reader.report("a graph has no delay", at: place("delay")) }
+      default: reader.report("a graph's window is a duration such as 30d", at: place("window"))
+      }
+      if minEvents > 0 { reader.report("a graph counts no events", at: place("min_events")) }
     }
     if function == .rate, case .sliding = window {
     } else if function == .rate {

@@ -36,6 +36,10 @@ public enum FeatureFunction: String, Sendable, Hashable, CaseIterable {
   case hourSurprise = "hour_surprise"
   /// The current value over the key's mean.
   case ratio
+  /// How many other entities share a link with this one; `of` is the entity and what links it: customer, device, card.
+  case shared
+  /// How many entities are connected with this one, itself counted; `of` as for `shared`.
+  case groupSize = "group_size"
 
   /// How many fields `of` must name.
   var ofCounts: ClosedRange<Int> {
@@ -45,6 +49,7 @@ public enum FeatureFunction: String, Sendable, Hashable, CaseIterable {
       1...1
     case .rate, .secondsSinceLast: 0...0
     case .distanceKm, .speedKmh: 2...2
+    case .shared, .groupSize: 2...8
     }
   }
 
@@ -64,13 +69,16 @@ public enum FeatureFunction: String, Sendable, Hashable, CaseIterable {
     }
   }
 
+  /// Whether it is of a graph, which has no keys of its own.
+  var isOfGraph: Bool { self == .shared || self == .groupSize }
+
   /// Whether `of` must be a timestamp.
   var needsTimestamps: Bool { self == .hourZscore || self == .hourSurprise }
 
   /// The type of the value, given the type of `of`.
   func resultType(of input: FieldType?) -> FieldType {
     switch self {
-    case .count, .distinct, .secondsSinceLast: .integer
+    case .count, .distinct, .secondsSinceLast, .shared, .groupSize: .integer
     case .min, .max, .first, .last, .previous: input ?? .float
     default: .float
     }

@@ -33,6 +33,7 @@ struct FeatureInput: Sendable, Hashable {
 ///     lastTime   n, time
 ///     place      n, time, x, y, z on the unit sphere
 ///     hours      n, 24 counts of 16 bits
+///     neighbours how many were dropped, block of a graph's node
 ///     panes      block of panes (see `PaneLayout`)
 ///     list       block of a ring, count and head, then each window's (see `EventList`)
 struct FeatureOperation: Sendable {
@@ -53,6 +54,8 @@ struct FeatureOperation: Sendable {
     case lastTime
     case place
     case hours
+    /// A node of a graph (see ``GraphPlan``).
+    case neighbours
     case panes(PaneLayout)
     case list(EventListLayout)
   }
@@ -71,7 +74,7 @@ struct FeatureOperation: Sendable {
   static func width(of kind: Kind) -> Int {
     switch kind {
     case .count, .panes: 1
-    case .lastTime, .least, .greatest, .distinct, .quantile: 2
+    case .lastTime, .least, .greatest, .distinct, .quantile, .neighbours: 2
     case .sum, .moments, .hourMoments, .first, .last: 3
     case .ewmaByEvent, .ewmaByTime: 4
     case .place: 5
@@ -91,7 +94,7 @@ struct FeatureOperation: Sendable {
   /// The words, from the operation's first, that name blocks of the heap.
   var blockWords: [Int] {
     switch kind {
-    case .distinct, .quantile: [1]
+    case .distinct, .quantile, .neighbours: [1]
     case .least, .greatest: keepsText ? [1] : []
     case .first, .last: keepsText ? [2] : []
     case .list, .panes: [0]

@@ -3,7 +3,8 @@ extension FeatureProgram {
   ///
   /// Names and defaults of features and what is computed from them without memory are no part of it.
   public var identity: UniqueID {
-    var texts = (tables + (deduplication.map { [$0.table] } ?? [])).map { table in
+    let all = tables + aggregations.plans.map(\.table) + (deduplication.map { [$0.table] } ?? [])
+    var texts = all.map { table in
       ([table.identity] + table.operations.map(\.identity).sorted()).joined(separator: "\n")
     }
     texts.sort()

@@ -8,7 +8,9 @@ public struct FeatureProgram: Sendable {
   /// The schema's fields, then a column for each feature in the order of the definition.
   public let layout: ColumnLayout
   let steps: [Step]
+  /// Groupings of features, then graphs.
   let tables: [FeatureTableLayout]
+  let graphs: [GraphPlan]
   /// For each stage that has any, the conditions (`where`) that can be evaluated after it.
   let conditions: [Conditions]
   /// For each stage that has any, its columns with expressions.
@@ -18,6 +20,8 @@ public struct FeatureProgram: Sendable {
   let lookups: [Lookup]
   /// Constants that stand in for NULL.
   let defaults: [Default]
+  /// The columns that are estimated by sketches.
+  let sketches: [Int: FeatureFunction]
   let deduplication: Deduplication?
   let aggregations: AggregationProgram
   let eventTime: EventTimeDefinition?
@@ -29,6 +33,7 @@ public struct FeatureProgram: Sendable {
   enum Step: Sendable, Hashable {
     case condition(Int)
     case table(Int)
+    case graph(Int)
     case derived(Int)
     case local(Int)
     case lookup(Int)
@@ -68,20 +73,27 @@ public struct FeatureProgram: Sendable {
   ///   - key: the field that the topic is partitioned by.
   ///   - deduplicate: the field that identifies an event and the span of event time in which a second one is not counted.
   ///   - lists: the lists that expressions may test, in the order of the values given to ``FeatureState/apply(to:lists:)``.
+  ///   - declared: the tables that features look values up in.
   ///   - aggregations: what is told of keys and windows.
   ///   - reader: takes every mistake; what was compiled beside one is not to be used.
   package init(
     _ features: [FeatureDefinition], schema: Schema, eventTime: EventTimeDefinition? = nil, label: String? = nil,
     key: String? = nil, deduplicate: (field: String, within: Int64)? = nil, lists: [DeclaredList] = [],
-    aggregations: [AggregationDefinition] = [], zones: TimeZones = .offsetsOnly, reader: inout DefinitionReader
+    tables declared: [TableDefinition] = [], aggregations: [AggregationDefinition] = [],
+    zones: TimeZones = .offsetsOnly, reader: inout DefinitionReader
   ) {
-    var builder = FeatureProgramBuilder(schema: schema, label: label, key: key, lists: lists, zones: zones)
+    var builder = FeatureProgramBuilder(
+      schema: schema, label: label, key: key, lists: lists, declaredTables: declared, zones: zones)
     for feature in features { builder.add(feature, reader: &reader) }
     let layout = builder.layout
     self.layout = layout
-    tables = builder.finishTables()
+    graphs = builder.finishGraphs()
+    tables = builder.finishTables() + graphs.map(\.table)
     (conditions, derived) = builder.finishExpressions()
     defaults = builder.defaults
+    sketches = Dictionary(
+      tables.flatMap(\.operations).filter { $0.kind == .distinct || $0.kind == .quantile }.flatMap(\.outputs)
+        .map { ($0.column, $0.function) }, uniquingKeysWith: { first, _ in first })
     local = builder.local
     lookups = builder.lookups
     steps = builder.finishSteps()
@@ -98,6 +110,14 @@ public struct FeatureProgram: Sendable {
       aggregations, layout: layout, lists: lists, zones: zones, reader: &reader)
     self.eventTime = eventTime
     eventTimeColumn = eventTime.flatMap { layout.index(of: $0.field) }
+  }
+
+  /// The relative error of a value that a sketch estimated.
+  func relativeError(of value: FieldValue?, column: Int) -> Double? {
+    guard let value, let function = sketches[column] else { return nil }
+    if function == .quantile { return QuantileSketch.relativeError }
+    guard case .integer(let count) = value, count > DistinctSet.exactCount else { return nil }
+    return DistinctSet.relativeError
   }
 
   /// How many conditions there are in all stages.

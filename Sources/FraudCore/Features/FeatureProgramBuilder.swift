@@ -4,6 +4,7 @@ struct FeatureProgramBuilder {
   private let label: String?
   private let key: String?
   private let lists: [DeclaredList]
+  private let declaredTables: [TableDefinition]
   private let zones: TimeZones
   private var columns: [ColumnDescription] = []
   /// For each column of the layout the stage it is computed in; 0 for fields.
@@ -18,8 +19,13 @@ struct FeatureProgramBuilder {
   /// Features whose keys may span partitions.
   private(set) var unkeyed: [String] = []
   private var drafts: [TableDraft] = []
+  private var graphs: [(plan: GraphPlan, stage: Int)] = []
 
-  init(schema: Schema, label: String?, key: String?, lists: [DeclaredList], zones: TimeZones) {
+  init(
+    schema: Schema, label: String?, key: String?, lists: [DeclaredList], declaredTables: [TableDefinition],
+    zones: TimeZones
+  ) {
+    self.declaredTables = declaredTables
     self.schema = schema
     self.label = label
     self.key = key
@@ -45,9 +51,11 @@ struct FeatureProgramBuilder {
     }
     if let name = feature.localTime { return addLocal(feature, of: name, reader: &reader) }
     if let entries = feature.lookup { return addLookup(feature, entries, reader: &reader) }
+    if let name = feature.lookupTable { return addLookup(feature, inTable: name, reader: &reader) }
     let by = feature.by.compactMap { input($0, of: feature, member: "by", reader: &reader) }
     let of = feature.of.compactMap { input($0, of: feature, member: "of", reader: &reader) }
-    guard let function = feature.function, by.count == feature.by.count, of.count == feature.of.count, !by.isEmpty
+    guard let function = feature.function, by.count == feature.by.count, of.count == feature.of.count,
+      by.isEmpty == function.isOfGraph
     else { return addColumn(feature, type: .float, stage: 1) }
     if function.needsNumbers {
       for (input, name) in zip(of, feature.of) where input.type == .string || input.type == .timestamp {
@@ -82,8 +90,32 @@ struct FeatureProgramBuilder {
       minEvents: Int(feature.minEvents), parameter: feature.parameter, type: type)
     addColumn(feature, type: type, stage: stage + 1)
     addDefault(feature, column: output.column, type: type, reader: &reader)
+    if function.isOfGraph {
+      addGraph(feature, output: output, inputs: of, condition: condition, stage: stage + 1)
+      return
+    }
     let table = draft(by: by, stage: stage + 1)
     drafts[table].add(feature, output: output, inputs: of, condition: condition, isNullable: of.map { isNullable($0) })
+  }
+
+  /// Features with the same entity, links and conditions share one graph.
+  private mutating func addGraph(
+    _ feature: FeatureDefinition, output: FeatureOutput, inputs: [FeatureInput], condition: Int, stage: Int
+  ) {
+    var window: Int64?
+    if case .sliding(let length) = feature.window { window = length }
+    let place = graphs.firstIndex {
+      $0.plan.inputs == inputs && $0.plan.condition == condition && $0.stage == stage
+        && $0.plan.neighboursMax == feature.maxEventsPerKey
+    }
+    let index = place ?? graphs.count
+    if place == nil {
+      let plan = GraphPlan(
+        inputs: inputs, condition: condition, text: feature.condition ?? "", neighboursMax: feature.maxEventsPerKey,
+        columnNames: layout.columns.map(\.name))
+      graphs.append((plan, stage))
+    }
+    graphs[index].plan.outputs.append(GraphPlan.Output(output: output, window: window, bound: feature.bound))
   }
 
   // MARK: Columns
@@ -144,6 +176,23 @@ struct FeatureProgramBuilder {
       addDefault(feature, column: layout.columns.count, type: type, reader: &reader)
     }
     addColumn(feature, type: type, stage: (input.map { stages[$0.column] } ?? 0) + 1)
+  }
+
+  private mutating func addLookup(
+    _ feature: FeatureDefinition, inTable name: String, reader: inout DefinitionReader
+  ) {
+    var entries: [DefinitionValue.Member] = []
+    if let table = declaredTables.first(where: { $0.name == name }) {
+      entries = table.values ?? []
+      if table.values == nil, let file = table.file {
+        reader.report(
+          "the values of '\(name)' stand in \(file): put them here as 'values'", at: feature.place("lookup"))
+      }
+    } else {
+      let hint = nearest(to: name, among: declaredTables.map(\.name)).map { ", did you mean '\($0)'?" } ?? ""
+      reader.report("there is no table '\(name)'\(hint)", at: feature.place("lookup"))
+    }
+    addLookup(feature, entries, reader: &reader)
   }
 
   private mutating func addDefault(
@@ -226,6 +275,16 @@ struct FeatureProgramBuilder {
     }
   }
 
+  /// Graphs whose conditions are counted as ``finishExpressions()`` orders them.
+  func finishGraphs() -> [GraphPlan] {
+    let order = conditionOrder
+    return graphs.map { graph in
+      var plan = graph.plan
+      plan.condition = plan.condition < 0 ? -1 : order.firstIndex(of: plan.condition) ?? -1
+      return plan
+    }
+  }
+
   /// Conditions by the stage after which they can be evaluated.
   private var conditionOrder: [Int] {
     conditions.indices.sorted { (conditions[$0].stage, $0) < (conditions[$1].stage, $1) }
@@ -262,6 +321,7 @@ struct FeatureProgramBuilder {
         steps.append(.derived(derivedProgram))
         derivedProgram += 1
       }
+      for index in graphs.indices where graphs[index].stage == stage { steps.append(.graph(index)) }
       for index in local.indices where stages[local[index].column] == stage { steps.append(.local(index)) }
       for index in lookups.indices where stages[lookups[index].column] == stage { steps.append(.lookup(index)) }
       for index in defaults.indices where stages[defaults[index].column] == stage { steps.append(.defaults(index)) }

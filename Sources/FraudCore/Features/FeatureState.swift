@@ -92,6 +92,12 @@ public struct FeatureState: Sendable {
       case .table(let index):
         tables[index].apply(to: &batch, context: &context, conditions: conditions)
         truncatedCount += tables[index].truncated.values.reduce(0) { $0 + $1.count }
+      case .graph(let index):
+        let plan = program.graphs[index]
+        let table = program.tables.count - program.graphs.count + index
+        tables[table].apply(
+          plan, to: &batch, context: context, condition: plan.condition < 0 ? nil : conditions[plan.condition])
+        truncatedCount += tables[table].truncated.values.reduce(0) { $0 + $1.count }
       case .local(let index): program.local[index].write(to: &batch)
       case .lookup(let index): program.lookups[index].write(to: &batch)
       case .defaults(let index): batch.fill(program.defaults[index])

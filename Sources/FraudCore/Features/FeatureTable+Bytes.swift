@@ -260,6 +260,7 @@ extension FeatureTable {
     switch kind {
     case .panes(let layout): isSound = size >= layout.blockWords
     case .distinct: isSound = heap.isSet(block)
+    case .neighbours: isSound = heap.isNeighbours(block)
     default: isSound = heap.isSketch(block)
     }
     guard isSound else { throw reader.fail("a block holds more than its size") }

@@ -141,6 +141,7 @@ struct FeatureTable: Sendable {
     case .ewmaByEvent, .ewmaByTime: runEWMA(operation, rows: rows, context: context, batch: &batch)
     case .lastTime: runLastTime(operation, rows: rows, context: context, batch: &batch)
     case .place: runPlace(operation, rows: rows, context: context, batch: &batch)
+    case .neighbours: preconditionFailure("a graph runs row by row")
     case .hours: runHours(operation, rows: rows, context: context, batch: &batch)
     case .panes(let panes): runPanes(operation, layout: panes, rows: rows, context: context, batch: &batch)
     case .list(let list): runList(operation, layout: list, rows: rows, context: context, batch: &batch)
@@ -299,11 +300,11 @@ struct FeatureTable: Sendable {
   // MARK: Forgetting
 
   /// Whether keys have to go, or may, before another comes.
-  private var isFull: Bool { keys.count >= limits.keys || keys.count >= sweepCount && limits.timeToLive != nil }
+  var isFull: Bool { keys.count >= limits.keys || keys.count >= sweepCount && limits.timeToLive != nil }
 
   /// Drops the keys that are too old, looking at all of them each time that their count has doubled; where that leaves
   /// no room, those that were seen longest ago.
-  private mutating func makeRoom(horizon: Int64) {
+  mutating func makeRoom(horizon: Int64) {
     if let timeToLive = limits.timeToLive {
       var old: [Int] = []
       keys.forEachRecord { record, _ in
@@ -354,6 +355,12 @@ struct FeatureTable: Sendable {
 
   /// The hash by which a key that is text finds its place.
   func hash(ofKey key: Span<UInt8>) -> UInt64 { StableHash.hash(key, seed: seed) }
+
+  /// The record of a node, or 0.
+  func record(ofNode node: UInt64) -> Int { keys.find(node, hash: Self.hash(node, seed: seed)) }
+
+  /// Adds a node that is not there.
+  mutating func insert(node: UInt64) -> Int { keys.insert(node, hash: Self.hash(node, seed: seed)) }
 
   /// Takes back that keys went because of a limit.
   mutating func forgetEvictions(_ count: Int) { evictedCount -= count }

@@ -80,6 +80,7 @@ struct TableDraft {
       case .distanceKm, .speedKmh: .place
       case .hourZscore: .hourMoments
       case .hourSurprise: .hours
+      case .shared, .groupSize: .neighbours
       }
     add(kind, output, inputs: inputs, foldSet: foldSet)
   }

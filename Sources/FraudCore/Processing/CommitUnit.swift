@@ -83,6 +83,20 @@ public struct RuleErrorRecord: Sendable, Hashable {
   }
 }
 
+/// A row of an aggregation, and the partition that it is of.
+public struct AggregateRecord: Sendable, Hashable {
+  /// Where its events came from.
+  public var source: EventSource
+  /// What it says.
+  public var row: AggregateRow
+
+  /// Names a row's partition.
+  public init(source: EventSource, row: AggregateRow) {
+    self.source = source
+    self.row = row
+  }
+}
+
 /// What one partition adds to a commit.
 public struct PartitionAdvance: Sendable {
   /// What the events were processed from. The commit takes place only where this still holds.
@@ -132,6 +146,8 @@ public struct CommitUnit: Sendable {
   /// Rule errors in the order of their offsets. The first 100 by rule, partition and version are kept; what a partition's
   /// batch holds beyond that may be left out.
   public var ruleErrors: [RuleErrorRecord] = []
+  /// Rows of aggregations that became due.
+  public var aggregates: [AggregateRecord] = []
 
   /// Begins a unit.
   public init(pipeline: String, pipelineID: Int, pipelineVersion: Int, batchID: UniqueID) {

@@ -12,6 +12,7 @@ struct PartitionWorker {
   private(set) var shadowAlerts: [Alert] = []
   private(set) var rejected: [RejectedRecord] = []
   private(set) var ruleErrors: [RuleErrorRecord] = []
+  private(set) var aggregates: [AggregateRecord] = []
   private var latestEventTime: Int64?
   /// What the engine had counted at the last commit.
   private var committedSummary: RunSummary
@@ -86,6 +87,7 @@ struct PartitionWorker {
     for draft in engine.shadowAlerts { shadowAlerts.append(engine.alert(draft, of: batch)) }
     for event in engine.decoding.rejected { rejected.append(engine.record(event, of: batch)) }
     for error in engine.errors { ruleErrors.append(engine.record(error, of: batch)) }
+    for row in engine.features.aggregates { aggregates.append(AggregateRecord(source: batch.source, row: row)) }
     if let time = engine.latestEventTime(of: batch) { latestEventTime = max(latestEventTime ?? time, time) }
     batch.removeAll()
   }
@@ -98,6 +100,7 @@ struct PartitionWorker {
     committedSummary = engine.summary
     advance.maxEventTime = latestEventTime
     advance.stateChange = journal?.change(of: &engine.features, at: progress.sequence &+ 1)
+    if let watermark = engine.features.watermark { advance.watermark = watermark }
     advance.counts = EventCounts(counted)
     for rule in counted.rules where rule.errors > 0 { advance.ruleErrorCounts[rule.id] = Int64(rule.errors) }
     unit.advances.append(advance)
@@ -105,10 +108,12 @@ struct PartitionWorker {
     unit.shadowAlerts += shadowAlerts
     unit.rejected += rejected
     unit.ruleErrors += ruleErrors
+    unit.aggregates += aggregates
     summary.merge(counted)
     alerts.removeAll(keepingCapacity: true)
     shadowAlerts.removeAll(keepingCapacity: true)
     rejected.removeAll(keepingCapacity: true)
     ruleErrors.removeAll(keepingCapacity: true)
+    aggregates.removeAll(keepingCapacity: true)
   }
 }

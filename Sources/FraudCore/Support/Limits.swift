@@ -44,6 +44,12 @@ public enum Limits {
   /// Bytes of a key that are kept as they are; a longer one is kept as its SHA-256.
   public static let keyBytes = 256
 
+  /// The largest `bound` of a graph's feature.
+  public static let graphBound: Int64 = 10_000
+
+  /// Links that a graph's feature follows for one event; beyond it the value is flagged.
+  public static let graphVisits = 100_000
+
   /// Aggregations a pipeline may declare.
   public static let aggregations = 64
 

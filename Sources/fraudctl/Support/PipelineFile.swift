@@ -47,8 +47,10 @@ struct LoadedPipeline {
   ///
   /// - Throws: ``DefinitionError`` with every mistake, those of the lists' files included.
   init(_ definition: DefinitionValue, folder: String) throws {
-    complete = definition
     var problems: [DefinitionProblem] = []
+    var definition = definition
+    Self.readTables(of: &definition, folder: folder, problems: &problems)
+    complete = definition
     let files = Self.readLists(of: &complete, folder: folder, problems: &problems)
     let compiled: Pipeline
     do {
@@ -109,6 +111,55 @@ struct LoadedPipeline {
     members[place].value.content = .array(elements)
     definition.content = .object(members)
     return found
+  }
+
+  /// Reads the files of tables and puts their values in their place.
+  private static func readTables(
+    of definition: inout DefinitionValue, folder: String, problems: inout [DefinitionProblem]
+  ) {
+    guard case .object(var members) = definition.content,
+      let place = members.firstIndex(where: { $0.key == "tables" }),
+      case .array(var elements) = members[place].value.content
+    else { return }
+    for index in elements.indices {
+      guard case .object(var keys) = elements[index].content, let key = keys.firstIndex(where: { $0.key == "file" }),
+        !keys.contains(where: { $0.key == "values" }), case .string(let file) = keys[key].value.content
+      else { continue }
+      do {
+        keys[key].value.content = .object(try readTable(file.hasPrefix("/") ? file : folder + "/" + file))
+        keys[key].key = "values"
+        elements[index].content = .object(keys)
+      } catch {
+        let value = keys[key].value
+        problems.append(
+          DefinitionProblem(
+            path: "tables[\(index)].file", message: error.message, line: value.line, column: value.column))
+      }
+    }
+    members[place].value.content = .array(elements)
+    definition.content = .object(members)
+  }
+
+  /// `key,value` a line, without the space around either; values are numbers where all of them are, else texts. A key may
+  /// hold commas, a value may not.
+  private static func readTable(_ path: String) throws(Failure) -> [DefinitionValue.Member] {
+    var entries: [(key: String, value: String)] = []
+    for line in try readList(path, isInteger: false) {
+      guard let comma = line.lastIndex(of: ",") else { throw Failure.invalid("\(path): '\(line)' is no key,value") }
+      entries.append(
+        (
+          line[..<comma].trimmingCharacters(in: .whitespaces),
+          line[line.index(after: comma)...].trimmingCharacters(in: .whitespaces)
+        ))
+    }
+    guard !entries.isEmpty else { throw Failure.invalid("\(path) is empty") }
+    let isNumeric = entries.allSatisfy { entry in
+      if case .number? = try? DefinitionValue(json: Array(entry.value.utf8)).content { true } else { false }
+    }
+    return entries.map { entry in
+      DefinitionValue.Member(
+        key: entry.key, value: DefinitionValue(isNumeric ? .number(entry.value) : .string(entry.value)))
+    }
   }
 
   /// One value a line, without the space around it; blank lines count for nothing.

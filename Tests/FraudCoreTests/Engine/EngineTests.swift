@@ -120,3 +120,29 @@ private func score(_ event: String, by engine: inout Engine) throws -> ScoredEve
 
       """)
 }
+
+/// What was known of the features that a rule looked at, and how well, stands in its reason.
+@Test func reasonsSayHowGoodTheirValuesAre() throws {
+  let features = #"""
+    , "features": [
+      {"name": "n", "function": "count", "by": "card", "window": "1d", "max_events_per_key": 3},
+      {"name": "ids", "function": "distinct", "of": "id", "by": "card"},
+      {"name": "p", "function": "quantile", "quantile": 0.5, "of": "amount", "by": "card"}]
+    """#
+  var engine = Engine(
+    try pipeline(#"[{"id": "a", "rule_expression": "n >= 0 AND ids >= 0 AND p > 0"}]"#, more: features))
+  var last: [UInt8] = []
+  for index in 0..<300 {
+    let event = #"{"id": "e\#(index)", "amount": 2, "card": "c", "at": "2026-01-01T12:00:00Z"}"#
+    let scored = try score(event, by: &engine)
+    last.removeAll()
+    Reason.append(scored.reasons, to: &last)
+    if index == 2 {
+      #expect(scored.reasons[0].truncated == [] && scored.reasons[0].errors.map(\.name) == ["p"])
+    }
+  }
+  let text = String(decoding: last, as: UTF8.self)
+  #expect(text.contains(#""truncated":["n"],"errors":{"ids":0.01625,"p":0.01}}"#), "\(text)")
+  let late = try score(#"{"id": "late", "amount": 2, "card": "c", "at": "2026-01-01T09:00:00Z"}"#, by: &engine)
+  #expect(late.reasons.first?.isLate == true && engine.summary.late == 1)
+}

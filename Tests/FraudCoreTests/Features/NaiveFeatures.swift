@@ -131,6 +131,7 @@ struct NaiveFeatures {
     case .secondsSinceLast:
       guard let last = covered.map(\.time).max(), last <= current.time, atLeast(covered.count) else { return nil }
       return .integer((current.time - last) / 1_000_000)
+    case .shared, .groupSize: return nil
     case .distanceKm, .speedKmh: return move(function, feature, covered, current: current)
     case .hourZscore:
       let hours = covered.map { Double(hour($0.time)) }

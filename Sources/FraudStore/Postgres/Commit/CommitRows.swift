@@ -140,6 +140,53 @@ enum CommitRows {
     )
   }
 
+  static func aggregates(_ unit: CommitUnit) -> Statement {
+    var topics = PostgresArray(.text)
+    var generations = PostgresArray(.text)
+    var partitions = PostgresArray(.integer)
+    var names = PostgresArray(.text)
+    var starts = PostgresArray(.timestamp)
+    var ends = PostgresArray(.timestamp)
+    var ids = PostgresArray(.id)
+    var keys = PostgresArray(.json)
+    var revisions = PostgresArray(.integer)
+    var events = PostgresArray(.integer)
+    var measures = PostgresArray(.json)
+    for record in unit.aggregates {
+      var changed = false
+      var key: [UInt8] = []
+      record.row.appendKey(to: &key)
+      var parts: [UInt8] = []
+      record.row.appendParts(to: &parts)
+      topics.append(.text(record.source.topic))
+      generations.append(.text(record.source.generation))
+      partitions.append(.integer(Int64(record.source.partition)))
+      names.append(.text(DatabaseText.sanitized(record.row.aggregation, &changed)))
+      starts.append(.timestamp(record.row.start))
+      ends.append(.timestamp(record.row.end))
+      ids.append(.id(UniqueID(bytes: Array(SHA256.digest(key).prefix(16)))))
+      keys.append(.json(DatabaseText.sanitized(json: key, &changed)))
+      revisions.append(.integer(record.row.revision))
+      events.append(.integer(Int64(record.row.events)))
+      measures.append(.json(DatabaseText.sanitized(json: parts, &changed)))
+    }
+    return (
+      """
+      INSERT INTO fraud.aggregates (pipeline, pipeline_id, pipeline_version, topic, generation, partition, aggregation,
+        window_start, window_end, key_id, key, revision, events, measures)
+      SELECT $1, $2, $3, r.* FROM unnest(
+        $4::text[], $5::text[], $6::bigint[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::uuid[],
+        $11::jsonb[], $12::bigint[], $13::bigint[], $14::jsonb[]) AS r
+      ON CONFLICT DO NOTHING
+      """,
+      [
+        .text(unit.pipeline), .integer(Int64(unit.pipelineID)), .integer(Int64(unit.pipelineVersion)), .array(topics),
+        .array(generations), .array(partitions), .array(names), .array(starts), .array(ends), .array(ids), .array(keys),
+        .array(revisions), .array(events), .array(measures),
+      ]
+    )
+  }
+
   static func ruleErrorCounts(_ unit: CommitUnit) -> Statement {
     var topics = PostgresArray(.text)
     var generations = PostgresArray(.text)

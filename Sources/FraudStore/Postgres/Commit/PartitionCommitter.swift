@@ -165,6 +165,10 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     }
     if !unit.rejected.isEmpty { statements.append(CommitRows.rejected(unit)) }
     rows = unit.alerts.count + unit.shadowAlerts.count + unit.rejected.count
+    if !unit.aggregates.isEmpty {
+      statements.append(CommitRows.aggregates(unit))
+      rows += unit.aggregates.count
+    }
     let keyed = statements.count
     if !unit.ruleErrors.isEmpty { statements.append(CommitRows.ruleErrors(unit)) }
     if unit.advances.contains(where: { !$0.ruleErrorCounts.isEmpty }) {

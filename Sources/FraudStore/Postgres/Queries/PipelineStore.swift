@@ -228,7 +228,7 @@ public enum PipelineStore {
   /// The tables that hold rows of pipelines, those that refer to others first.
   private static let tables = [
     "fraud.partitions", "fraud.alerts", "fraud.shadow_alerts", "fraud.rejected_events", "fraud.rule_errors",
-    "fraud.rule_error_counts", "fraud.state_deltas", "fraud.state_buckets",
+    "fraud.rule_error_counts", "fraud.state_deltas", "fraud.state_buckets", "fraud.aggregates",
   ]
 
   /// How many rows of a pipeline there are, by table; tables without any are left out.
