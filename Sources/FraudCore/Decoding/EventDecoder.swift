@@ -14,12 +14,15 @@ package struct EventDecoder: Sendable {
   package let schema: Schema
   let plans: [FieldPlan]
   let keys: KeyTable
+  /// Fields whose values are bits.
+  private let booleanFields: [Int]
 
   /// Compiles a schema.
   package init(schema: Schema) {
     self.schema = schema
     plans = schema.fields.map(FieldPlan.init)
     keys = KeyTable(schema.fields.map(\.name))
+    booleanFields = schema.fields.indices.filter { schema.fields[$0].type == .boolean }
   }
 
   /// Starts on a block of whole lines of NDJSON, which is all that the batch's bytes hold.
@@ -92,7 +95,7 @@ package struct EventDecoder: Sendable {
   /// Clears the bits of the fields' columns. While decoding, a validity bit means NULL, since NULL is rare.
   private func clear(_ batch: inout EventBatch) {
     for index in 0..<(plans.count * batch.bitmapStride) { batch.validity[index] = 0 }
-    for (field, plan) in plans.enumerated() where plan.field.type == .boolean {
+    for field in booleanFields {
       for index in 0..<batch.bitmapStride { batch.words[field * batch.stride + index] = 0 }
     }
   }

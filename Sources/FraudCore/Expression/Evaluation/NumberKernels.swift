@@ -2,10 +2,10 @@
 // comparisons answer for the rows of a set.
 
 /// Rows where a column of integers compares with a constant as asked.
-func compareIntegers(
-  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Int64, _ rows: RowBits,
+func compareIntegers<Rows: RowSet>(
+  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Int64, _ rows: Rows,
   _ count: Int
-) -> RowBits {
+) -> Rows {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
   switch comparison {
   case .equal, .nullSafeEqual:
@@ -21,10 +21,10 @@ func compareIntegers(
 }
 
 /// Rows where two columns of integers compare as asked.
-func compareIntegers(
+func compareIntegers<Rows: RowSet>(
   _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int,
-  _ rows: RowBits, _ count: Int
-) -> RowBits {
+  _ rows: Rows, _ count: Int
+) -> Rows {
   precondition(aStart + count <= a.count && bStart + count <= b.count, "\(count) rows in \(a.count), \(b.count) words")
   switch comparison {
   case .equal, .nullSafeEqual: return testRows(in: rows, count, everyRow: true) { a[aStart &+ $0] == b[bStart &+ $0] }
@@ -49,10 +49,10 @@ func compareIntegers(
 }
 
 /// Rows where a column of doubles compares with a constant as asked; NaN is greater than every number.
-func compareDoubles(
-  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Double, _ rows: RowBits,
+func compareDoubles<Rows: RowSet>(
+  _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ constant: Double, _ rows: Rows,
   _ count: Int
-) -> RowBits {
+) -> Rows {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
   if constant.isNaN {
     return testRows(in: rows, count, everyRow: true) {
@@ -76,10 +76,10 @@ func compareDoubles(
 }
 
 /// Rows where two columns of doubles compare as asked.
-func compareDoubles(
+func compareDoubles<Rows: RowSet>(
   _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int,
-  _ rows: RowBits, _ count: Int
-) -> RowBits {
+  _ rows: Rows, _ count: Int
+) -> Rows {
   precondition(aStart + count <= a.count && bStart + count <= b.count, "\(count) rows in \(a.count), \(b.count) words")
   /// a < b with NaN last.
   @inline(__always)
@@ -106,11 +106,11 @@ func compareDoubles(
 }
 
 /// Rows where a column of integers lies between two constants, both included.
-func integersBetween(
-  _ words: Span<UInt64>, from start: Int, _ low: Int64, _ high: Int64, _ rows: RowBits, _ count: Int
-) -> RowBits {
+func integersBetween<Rows: RowSet>(
+  _ words: Span<UInt64>, from start: Int, _ low: Int64, _ high: Int64, _ rows: Rows, _ count: Int
+) -> Rows {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
-  guard low <= high else { return .zero }
+  guard low <= high else { return .none }
   // One unsigned comparison of the distance from the lower bound.
   let width = UInt64(bitPattern: high &- low)
   let from = UInt64(bitPattern: low)
@@ -118,9 +118,9 @@ func integersBetween(
 }
 
 /// Rows where a column of doubles lies between two constants, both included.
-func doublesBetween(
-  _ words: Span<UInt64>, from start: Int, _ low: Double, _ high: Double, _ rows: RowBits, _ count: Int
-) -> RowBits {
+func doublesBetween<Rows: RowSet>(
+  _ words: Span<UInt64>, from start: Int, _ low: Double, _ high: Double, _ rows: Rows, _ count: Int
+) -> Rows {
   precondition(start + count <= words.count, "\(count) rows from \(start) in \(words.count) words")
   return testRows(in: rows, count, everyRow: true) { row in
     let value = Double(bitPattern: words[start &+ row])
@@ -153,16 +153,16 @@ func calculateDoubles(
 }
 
 /// Integers from two columns of integers, and the rows where the result leaves the range.
-func calculateIntegers(
+func calculateIntegers<Rows: RowSet>(
   _ operation: Arithmetic, _ a: Span<UInt64>, from aStart: Int, _ b: Span<UInt64>, from bStart: Int, _ count: Int,
-  _ rows: RowBits, range: ClosedRange<Int64>, into result: inout MutableSpan<UInt64>
-) -> RowBits {
+  _ rows: Rows, range: ClosedRange<Int64>, into result: inout MutableSpan<UInt64>
+) -> Rows {
   precondition(
     aStart + count <= a.count && bStart + count <= b.count && count <= result.count, "\(count) rows do not fit")
   let low = range.lowerBound
   let high = range.upperBound
   @inline(__always)
-  func each(_ body: (Int64, Int64) -> (partialValue: Int64, overflow: Bool)) -> RowBits {
+  func each(_ body: (Int64, Int64) -> (partialValue: Int64, overflow: Bool)) -> Rows {
     testRows(in: rows, count, everyRow: true) { row in
       let (value, overflow) = body(Int64(bitPattern: a[aStart &+ row]), Int64(bitPattern: b[bStart &+ row]))
       result[row] = UInt64(bitPattern: value)
@@ -185,8 +185,8 @@ func convertIntegers(_ words: Span<UInt64>, from start: Int, _ count: Int, into 
 }
 
 /// The rows of a set where a column's integer is in a set of constants.
-func integersIn(
-  _ set: borrowing IntegerSet, _ words: Span<UInt64>, from start: Int, _ rows: RowBits, _ count: Int
-) -> RowBits {
+func integersIn<Rows: RowSet>(
+  _ set: borrowing IntegerSet, _ words: Span<UInt64>, from start: Int, _ rows: Rows, _ count: Int
+) -> Rows {
   testRows(in: rows, count) { set.contains(Int64(bitPattern: words[start &+ $0])) }
 }

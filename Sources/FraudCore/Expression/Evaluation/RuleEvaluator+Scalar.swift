@@ -1,18 +1,18 @@
 extension RuleEvaluator {
   // MARK: CASE and coalesce
 
-  mutating func select(_ selection: Selection, _ batch: borrowing EventBatch) {
-    var open = rows(selection.within, .all, batch)
-    var valid = RowBits.zero
-    var error = RowBits.zero
-    var truth = RowBits.zero
+  mutating func select<Rows: RowSet>(_ selection: Selection, _ batch: borrowing EventBatch, _: Rows.Type) {
+    var open: Rows = rows(selection.within, .all, batch)
+    var valid = Rows.none
+    var error = Rows.none
+    var truth = Rows.none
     for branch in selection.branches {
-      let hasValue = load(branch.value.valid, batch)
-      let raised = load(branch.value.error, batch)
-      let taken: RowBits
+      let hasValue = load(branch.value.valid, batch, Rows.self)
+      let raised = load(branch.value.error, batch, Rows.self)
+      let taken: Rows
       if let condition = branch.condition {
-        let chosen = open & load(LogicOperand(condition).truth, batch)
-        let conditionRaised = open & load(condition.error, batch)
+        let chosen = open & load(LogicOperand(condition).truth, batch, Rows.self)
+        let conditionRaised = open & load(condition.error, batch, Rows.self)
         error |= conditionRaised | (chosen & raised)
         taken = chosen & hasValue
         open &= ~(chosen | conditionRaised)
@@ -22,7 +22,7 @@ extension RuleEvaluator {
         open &= ~(hasValue | raised)
       }
       valid |= taken
-      if case .bits(let source) = branch.value.value { truth |= taken & load(source, batch) }
+      if case .bits(let source) = branch.value.value { truth |= taken & load(source, batch, Rows.self) }
       copy(branch.value, taken, into: selection.into, batch)
     }
     store(valid, selection.validInto)
@@ -30,7 +30,7 @@ extension RuleEvaluator {
     if selection.result == .boolean { store(truth, selection.into) }
   }
 
-  private mutating func copy(_ operand: Operand, _ rows: RowBits, into: Int, _ batch: borrowing EventBatch) {
+  private mutating func copy<Rows: RowSet>(_ operand: Operand, _ rows: Rows, into: Int, _ batch: borrowing EventBatch) {
     switch operand.value {
     case .bits, .nothing: break
     case .words(let source):
@@ -51,11 +51,11 @@ extension RuleEvaluator {
 
   // MARK: Row by row
 
-  mutating func scalar(_ step: ScalarStep, _ batch: borrowing EventBatch) {
-    let rows = rows(step.valid, step.guardSource, batch)
-    var valid = RowBits.zero
-    var raised = RowBits.zero
-    var truth = RowBits.zero
+  mutating func scalar<Rows: RowSet>(_ step: ScalarStep, _ batch: borrowing EventBatch, _: Rows.Type) {
+    let rows: Rows = rows(step.valid, step.guardSource, batch)
+    var valid = Rows.none
+    var raised = Rows.none
+    var truth = Rows.none
     var arguments = [Value](repeating: .null, count: step.operands.count)
     forEachRow(in: rows, batch.rowCount) { row in
       let bit: UInt64 = 1 &<< UInt64(row & 63)
@@ -88,7 +88,7 @@ extension RuleEvaluator {
         raised[row >> 6] |= bit
       }
     }
-    let errors = raised | load(step.error, batch)
+    let errors = raised | load(step.error, batch, Rows.self)
     store(valid, step.validInto)
     if let errorInto = step.errorInto { store(errors, errorInto) }
     if step.result == .boolean { store(truth, step.into) }

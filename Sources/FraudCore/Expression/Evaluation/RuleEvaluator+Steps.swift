@@ -1,27 +1,29 @@
 extension RuleEvaluator {
-  mutating func run(_ step: Step, _ plan: Plan, _ batch: borrowing EventBatch, _ lists: [ListValues]) {
+  mutating func run<Rows: RowSet>(
+    _ step: Step, _ plan: Plan, _ batch: borrowing EventBatch, _ lists: [ListValues], _: Rows.Type
+  ) {
     switch step {
     case .combine(let operands, let valid, let error):
-      combine(plan, operands, valid, error, batch)
+      combine(plan, operands, valid, error, batch, Rows.self)
     case .compareIntegers(let comparison, let a, let b, let valid, let within, let truth):
-      store(compareNumbers(comparison, a, b, doubles: false, rows(valid, within, batch), batch), truth)
+      store(compareNumbers(comparison, a, b, doubles: false, rows(valid, within, batch) as Rows, batch), truth)
     case .compareDoubles(let comparison, let a, let b, let valid, let within, let truth):
-      store(compareNumbers(comparison, a, b, doubles: true, rows(valid, within, batch), batch), truth)
+      store(compareNumbers(comparison, a, b, doubles: true, rows(valid, within, batch) as Rows, batch), truth)
     case .integersBetween(let source, let low, let high, let valid, let within, let truth):
-      let rows = rows(valid, within, batch)
+      let rows: Rows = rows(valid, within, batch)
       let found = withWords(source, batch) {
         FraudCore.integersBetween($0, from: $1, low, high, rows, batch.rowCount)
       }
       store(found, truth)
     case .doublesBetween(let source, let low, let high, let valid, let within, let truth):
-      let rows = rows(valid, within, batch)
+      let rows: Rows = rows(valid, within, batch)
       let found = withWords(source, batch) { FraudCore.doublesBetween($0, from: $1, low, high, rows, batch.rowCount) }
       store(found, truth)
     case .compareTexts(let comparison, let a, let b, let valid, let within, let truth):
-      store(compareTexts(comparison, a, b, rows(valid, within, batch), batch), truth)
+      store(compareTexts(comparison, a, b, rows(valid, within, batch) as Rows, batch), truth)
     case .compareBits(let comparison, let a, let b, let valid, let truth):
-      let x = load(a, batch)
-      let y = load(b, batch)
+      let x = load(a, batch, Rows.self)
+      let y = load(b, batch, Rows.self)
       let result =
         switch comparison {
         case .equal, .nullSafeEqual: ~(x ^ y)
@@ -31,80 +33,83 @@ extension RuleEvaluator {
         case .greater: x & ~y
         case .greaterOrEqual: x | ~y
         }
-      store(result & load(valid, batch), truth)
+      store(result & load(valid, batch, Rows.self), truth)
     case .integersIn(let source, let set, let valid, let within, let truth):
-      let rows = rows(valid, within, batch)
+      let rows: Rows = rows(valid, within, batch)
       let found = withWords(source, batch) {
         FraudCore.integersIn(plan.integerSets[set], $0, from: $1, rows, batch.rowCount)
       }
       store(found, truth)
     case .textsIn(let source, let set, let valid, let within, let truth):
-      let rows = rows(valid, within, batch)
+      let rows: Rows = rows(valid, within, batch)
       let found = withTexts(source, batch) {
         FraudCore.textsIn(plan.textSets[set], $0, from: $1, $2, rows, batch.rowCount)
       }
       store(found, truth)
     case .inList(let index, let list, let within, let truth):
       let operand = plan.listOperands[index]
-      let rows = rows(operand.valid, within, batch)
+      let rows: Rows = rows(operand.valid, within, batch)
       let found = testRows(in: rows, batch.rowCount) { contains(lists[list], operand, row: $0, batch) }
       store(found, truth)
     case .like(let source, let search, let valid, let within, let truth):
-      let rows = rows(valid, within, batch)
+      let rows: Rows = rows(valid, within, batch)
       let found = withTexts(source, batch) {
         searchTexts(plan.searches[search], $0, from: $1, $2, rows, batch.rowCount)
       }
       store(found, truth)
     case .matches(let source, let expression, let valid, let within, let truth):
-      store(match(source, expression, rows(valid, within, batch), batch), truth)
-    case .not(let source, let valid, let truth): store(load(valid, batch) & ~load(source, batch), truth)
-    case .isNull(let valid, let error, let truth): store(~(load(valid, batch) | load(error, batch)), truth)
-    case .subtract(let a, let b, let truth): store(load(a, batch) & ~load(b, batch), truth)
+      store(match(source, expression, rows(valid, within, batch) as Rows, batch), truth)
+    case .not(let source, let valid, let truth):
+      store(load(valid, batch, Rows.self) & ~load(source, batch, Rows.self), truth)
+    case .isNull(let valid, let error, let truth):
+      store(~(load(valid, batch, Rows.self) | load(error, batch, Rows.self)), truth)
+    case .subtract(let a, let b, let truth): store(load(a, batch, Rows.self) & ~load(b, batch, Rows.self), truth)
     case .nullSafeEqual(let equal, let operands, let truth):
       let a = plan.logic[operands.start]
       let b = plan.logic[operands.start + 1]
-      let left = load(a.valid, batch) | load(a.error, batch)
-      let right = load(b.valid, batch) | load(b.error, batch)
-      store(load(equal, batch) | ~(left | right), truth)
+      let left = load(a.valid, batch, Rows.self) | load(a.error, batch, Rows.self)
+      let right = load(b.valid, batch, Rows.self) | load(b.error, batch, Rows.self)
+      store(load(equal, batch, Rows.self) | ~(left | right), truth)
     case .and(let operands, let truth, let valid, let error):
-      conjunction(plan, operands, truth, valid, error, batch)
+      conjunction(plan, operands, truth, valid, error, batch, Rows.self)
     case .or(let operands, let truth, let valid, let error):
-      disjunction(plan, operands, truth, valid, error, batch)
+      disjunction(plan, operands, truth, valid, error, batch, Rows.self)
     case .narrow(let within, let operand, let keep, let into):
-      let open = load(within, batch)
-      let truth = load(operand.truth, batch)
+      let open = load(within, batch, Rows.self)
+      let truth = load(operand.truth, batch, Rows.self)
       switch keep {
       case .isTrue: store(open & truth, into)
-      case .notTrue: store(open & ~(truth | load(operand.error, batch)), into)
+      case .notTrue: store(open & ~(truth | load(operand.error, batch, Rows.self)), into)
       case .notFalse where operand.valid == .all: store(open & truth, into)
-      case .notFalse: store(open & (truth | ~(load(operand.valid, batch) | load(operand.error, batch))), into)
-      case .isNull: store(open & ~(load(operand.valid, batch) | load(operand.error, batch)), into)
+      case .notFalse:
+        store(open & (truth | ~(load(operand.valid, batch, Rows.self) | load(operand.error, batch, Rows.self))), into)
+      case .isNull: store(open & ~(load(operand.valid, batch, Rows.self) | load(operand.error, batch, Rows.self)), into)
       }
     case .integerArithmetic(
       let operation, let a, let b, let range, let valid, let error, let into, let validInto, let errorInto):
-      let overflow = calculateIntegers(operation, a, b, range, into, batch)
+      let overflow: Rows = calculateIntegers(operation, a, b, range, into, batch)
       raise(overflow, valid, error, validInto, errorInto, batch)
     case .doubleArithmetic(let operation, let a, let b, let into):
       calculateDoubles(operation, a, b, into, batch)
     case .zeroDivisor(let source, let valid, let error, let validInto, let errorInto):
-      let rows = rows(valid, .all, batch)
+      let rows: Rows = rows(valid, .all, batch)
       let zeros = withWords(source, batch) { compareDoubles(.equal, $0, from: $1, 0, rows, batch.rowCount) }
       raise(zeros, valid, error, validInto, errorInto, batch)
     case .integersToDoubles(let source, let into):
       var result = takeRegister(into)
       withWords(source, batch) { convertInto(&result, $0, $1, batch.rowCount) }
       registers[into] = result
-    case .select(let index): select(plan.selections[index], batch)
-    case .scalar(let index): scalar(plan.scalars[index], batch)
+    case .select(let index): select(plan.selections[index], batch, Rows.self)
+    case .scalar(let index): scalar(plan.scalars[index], batch, Rows.self)
     case .index(let index):
-      let rows = rows(plan.indexes[index].valid, .all, batch)
+      let rows: Rows = rows(plan.indexes[index].valid, .all, batch)
       evaluate(plan.indexes[index], rows, batch)
     case .skip: break
     }
   }
 
   /// Runs an index, with the bitmaps lent to it.
-  private mutating func evaluate(_ index: PredicateIndex, _ rows: RowBits, _ batch: borrowing EventBatch) {
+  private mutating func evaluate<Rows: RowSet>(_ index: PredicateIndex, _ rows: Rows, _ batch: borrowing EventBatch) {
     var lent: [UInt64] = []
     swap(&lent, &bits)
     var span = lent.mutableSpan
@@ -115,38 +120,39 @@ extension RuleEvaluator {
 
   // MARK: Logic
 
-  private mutating func combine(
-    _ plan: Plan, _ operands: TableRange, _ validInto: Int, _ errorInto: Int?, _ batch: borrowing EventBatch
+  private mutating func combine<Rows: RowSet>(
+    _ plan: Plan, _ operands: TableRange, _ validInto: Int, _ errorInto: Int?, _ batch: borrowing EventBatch,
+    _: Rows.Type
   ) {
-    var valid = RowBits(repeating: .max)
-    var error = RowBits.zero
+    var valid = Rows.every
+    var error = Rows.none
     for index in operands.indices {
       // An operand behind a NULL or an error is not looked at.
-      error |= valid & load(plan.logic[index].error, batch)
-      valid &= load(plan.logic[index].valid, batch)
+      error |= valid & load(plan.logic[index].error, batch, Rows.self)
+      valid &= load(plan.logic[index].valid, batch, Rows.self)
     }
     store(valid, validInto)
     if let errorInto { store(error, errorInto) }
   }
 
-  private mutating func conjunction(
+  private mutating func conjunction<Rows: RowSet>(
     _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?,
-    _ batch: borrowing EventBatch
+    _ batch: borrowing EventBatch, _: Rows.Type
   ) {
-    var truth = RowBits(repeating: .max)
+    var truth = Rows.every
     guard let validInto else {
-      for index in operands.indices { truth &= load(plan.logic[index].truth, batch) }
+      for index in operands.indices { truth &= load(plan.logic[index].truth, batch, Rows.self) }
       store(truth, truthInto)
       return
     }
     // Rows decided as FALSE, and those where an operand raised before that.
-    var no = RowBits.zero
-    var error = RowBits.zero
+    var no = Rows.none
+    var error = Rows.none
     for index in operands.indices {
-      let isTrue = load(plan.logic[index].truth, batch)
+      let isTrue = load(plan.logic[index].truth, batch, Rows.self)
       let open = ~(no | error)
-      error |= open & load(plan.logic[index].error, batch)
-      no |= open & load(plan.logic[index].valid, batch) & ~isTrue
+      error |= open & load(plan.logic[index].error, batch, Rows.self)
+      no |= open & load(plan.logic[index].valid, batch, Rows.self) & ~isTrue
       truth &= isTrue
     }
     store(truth, truthInto)
@@ -154,24 +160,24 @@ extension RuleEvaluator {
     if let errorInto { store(error, errorInto) }
   }
 
-  private mutating func disjunction(
+  private mutating func disjunction<Rows: RowSet>(
     _ plan: Plan, _ operands: TableRange, _ truthInto: Int, _ validInto: Int?, _ errorInto: Int?,
-    _ batch: borrowing EventBatch
+    _ batch: borrowing EventBatch, _: Rows.Type
   ) {
-    var truth = RowBits.zero
+    var truth = Rows.none
     guard let validInto else {
-      for index in operands.indices { truth |= load(plan.logic[index].truth, batch) }
+      for index in operands.indices { truth |= load(plan.logic[index].truth, batch, Rows.self) }
       store(truth, truthInto)
       return
     }
-    var no = RowBits(repeating: .max)
-    var error = RowBits.zero
+    var no = Rows.every
+    var error = Rows.none
     for index in operands.indices {
-      let isTrue = load(plan.logic[index].truth, batch)
+      let isTrue = load(plan.logic[index].truth, batch, Rows.self)
       let open = ~(truth | error)
-      error |= open & load(plan.logic[index].error, batch)
+      error |= open & load(plan.logic[index].error, batch, Rows.self)
       truth |= open & isTrue
-      no &= load(plan.logic[index].valid, batch) & ~isTrue
+      no &= load(plan.logic[index].valid, batch, Rows.self) & ~isTrue
     }
     store(truth, truthInto)
     store(truth | no, validInto)
@@ -179,22 +185,22 @@ extension RuleEvaluator {
   }
 
   /// Moves rows from valid to error.
-  private mutating func raise(
-    _ raising: RowBits, _ valid: BitSource, _ error: BitSource, _ validInto: Int, _ errorInto: Int,
+  private mutating func raise<Rows: RowSet>(
+    _ raising: Rows, _ valid: BitSource, _ error: BitSource, _ validInto: Int, _ errorInto: Int,
     _ batch: borrowing EventBatch
   ) {
-    let before = load(valid, batch)
-    let errors = load(error, batch) | (before & raising)
+    let before = load(valid, batch, Rows.self)
+    let errors = load(error, batch, Rows.self) | (before & raising)
     store(before & ~raising, validInto)
     store(errors, errorInto)
   }
 
   // MARK: Numbers
 
-  private func compareNumbers(
-    _ comparison: Comparison, _ a: WordSource, _ b: WordSource, doubles: Bool, _ rows: RowBits,
+  private func compareNumbers<Rows: RowSet>(
+    _ comparison: Comparison, _ a: WordSource, _ b: WordSource, doubles: Bool, _ rows: Rows,
     _ batch: borrowing EventBatch
-  ) -> RowBits {
+  ) -> Rows {
     let count = batch.rowCount
     switch (a, b) {
     case (.constant(let x), .constant(let y)):
@@ -202,7 +208,7 @@ extension RuleEvaluator {
         doubles
         ? compare(Double(bitPattern: x), Double(bitPattern: y))
         : compare(.integer(Int64(bitPattern: x)), .integer(Int64(bitPattern: y)))
-      return comparison.holds(order) ? rows : .zero
+      return comparison.holds(order) ? rows : .none
     case (_, .constant(let word)):
       return withWords(a, batch) {
         doubles
@@ -246,16 +252,16 @@ extension RuleEvaluator {
     registers[into] = result
   }
 
-  private mutating func calculateIntegers(
+  private mutating func calculateIntegers<Rows: RowSet>(
     _ operation: Arithmetic, _ a: WordSource, _ b: WordSource, _ range: ClosedRange<Int64>, _ into: Int,
     _ batch: borrowing EventBatch
-  ) -> RowBits {
+  ) -> Rows {
     var result = takeRegister(into)
     let overflow = withWords(a, batch) { x, xStart in
       withWords(b, batch) { y, yStart in
         var span = result.mutableSpan
         return FraudCore.calculateIntegers(
-          operation, x, from: xStart, y, from: yStart, batch.rowCount, batchRows, range: range, into: &span)
+          operation, x, from: xStart, y, from: yStart, batch.rowCount, Rows(bits: batchRows), range: range, into: &span)
       }
     }
     registers[into] = result
@@ -278,14 +284,14 @@ extension RuleEvaluator {
     }
   }
 
-  private func compareTexts(
-    _ comparison: Comparison, _ a: WordSource, _ b: WordSource, _ rows: RowBits, _ batch: borrowing EventBatch
-  ) -> RowBits {
+  private func compareTexts<Rows: RowSet>(
+    _ comparison: Comparison, _ a: WordSource, _ b: WordSource, _ rows: Rows, _ batch: borrowing EventBatch
+  ) -> Rows {
     let count = batch.rowCount
     switch (a, b) {
     case (.constant(let x), .constant(let y)):
       let order = compareSlices(arena.span, TextSlice(word: x), arena.span, TextSlice(word: y))
-      return comparison.holds(order) ? rows : .zero
+      return comparison.holds(order) ? rows : .none
     case (.constant, _): return compareTexts(comparison.mirrored, b, a, rows, batch)
     case (_, .constant(let word)):
       let constant = TextSlice(word: word)
@@ -308,10 +314,10 @@ extension RuleEvaluator {
     }
   }
 
-  private mutating func match(
-    _ source: WordSource, _ expression: Int, _ rows: RowBits, _ batch: borrowing EventBatch
-  ) -> RowBits {
-    var found = RowBits.zero
+  private mutating func match<Rows: RowSet>(
+    _ source: WordSource, _ expression: Int, _ rows: Rows, _ batch: borrowing EventBatch
+  ) -> Rows {
+    var found = Rows.none
     let made = arena
     forEachRow(in: rows, batch.rowCount) { row in
       let range = slice(source, row: row, batch).range

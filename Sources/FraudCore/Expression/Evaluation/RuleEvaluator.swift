@@ -51,10 +51,22 @@ public struct RuleEvaluator: Sendable {
       outcomes.ruleCount == plan.results.count && outcomes.stride >= words,
       "outcomes of \(outcomes.ruleCount) rules for \(plan.results.count) rules")
     run(batch, lists: lists)
+    if words <= 1 {
+      write(into: &outcomes, words, batch, RowWord.self)
+    } else {
+      write(into: &outcomes, words, batch, RowBits.self)
+    }
+  }
+
+  private func write<Rows: RowSet>(
+    into outcomes: inout RuleOutcomes, _ words: Int, _ batch: borrowing EventBatch, _: Rows.Type
+  ) {
+    let plan = program.plan
+    let rows = Rows(bits: batchRows)
     for rule in plan.results.indices {
       let result = LogicOperand(plan.results[rule])
       let start = rule * outcomes.stride
-      let truth = load(result.truth, batch) & batchRows
+      let truth = load(result.truth, batch, Rows.self) & rows
       if result.valid == .all {
         for word in 0..<words {
           outcomes.triggered[start + word] = truth[word]
@@ -63,8 +75,8 @@ public struct RuleEvaluator: Sendable {
         }
         continue
       }
-      let error = load(result.error, batch) & batchRows
-      let null = batchRows & ~(load(result.valid, batch) | error)
+      let error = load(result.error, batch, Rows.self) & rows
+      let null = rows & ~(load(result.valid, batch, Rows.self) | error)
       for word in 0..<words {
         outcomes.triggered[start + word] = truth[word]
         outcomes.error[start + word] = error[word]
@@ -76,20 +88,28 @@ public struct RuleEvaluator: Sendable {
   /// Runs all steps, after which the outcome of every expression stands ready.
   mutating func run(_ batch: borrowing EventBatch, lists: [ListValues]) {
     precondition(batch.rowCount <= Limits.batchRows, "\(batch.rowCount) rows")
-    let plan = program.plan
     batchRows = allRows(batch.rowCount)
-    arenaCount = plan.constants.count
+    arenaCount = program.plan.constants.count
+    if batch.rowCount <= 64 {
+      run(batch, lists, RowWord.self)
+    } else {
+      run(batch, lists, RowBits.self)
+    }
+  }
+
+  private mutating func run<Rows: RowSet>(_ batch: borrowing EventBatch, _ lists: [ListValues], _: Rows.Type) {
+    let plan = program.plan
     var index = 0
     while index < plan.steps.count {
       let step = plan.steps[index]
       index += 1
       if case .skip(let bitmap, let target, let clear) = step {
-        if load(.bitmap(bitmap), batch) & batchRows == .zero {
+        if load(.bitmap(bitmap), batch, Rows.self) & Rows(bits: batchRows) == .none {
           index = target
-          if let clear { store(.zero, clear) }
+          if let clear { store(Rows.none, clear) }
         }
       } else {
-        run(step, plan, batch, lists)
+        run(step, plan, batch, lists, Rows.self)
       }
     }
   }
@@ -108,10 +128,10 @@ public struct RuleEvaluator: Sendable {
   }
 
   /// The rows of a batch that are in both sources.
-  func rows(_ a: BitSource, _ b: BitSource, _ batch: borrowing EventBatch) -> RowBits {
-    var rows = batchRows
-    if a != .all { rows &= load(a, batch) }
-    if b != .all { rows &= load(b, batch) }
+  func rows<Rows: RowSet>(_ a: BitSource, _ b: BitSource, _ batch: borrowing EventBatch) -> Rows {
+    var rows = Rows(bits: batchRows)
+    if a != .all { rows &= load(a, batch, Rows.self) }
+    if b != .all { rows &= load(b, batch, Rows.self) }
     return rows
   }
 
@@ -121,29 +141,29 @@ public struct RuleEvaluator: Sendable {
 
   /// The rows of a source. Those beyond the batch's are any.
   @inline(__always)
-  func load(_ source: BitSource, _ batch: borrowing EventBatch) -> RowBits {
+  func load<Rows: RowSet>(_ source: BitSource, _ batch: borrowing EventBatch, _: Rows.Type) -> Rows {
     switch source {
-    case .none: return .zero
-    case .all: return RowBits(repeating: .max)
+    case .none: return .none
+    case .all: return .every
     case .column(let column): return load(batch.words.span, column * batch.stride, batch.rowCount)
     case .validity(let column): return load(batch.validity.span, column * batch.bitmapStride, batch.rowCount)
-    case .bitmap(let bitmap): return bits.span.rowBits(at: bitmap &* Self.bitmapWords)
+    case .bitmap(let bitmap): return Rows(bits.span, at: bitmap &* Self.bitmapWords)
     }
   }
 
   @inline(__always)
-  private func load(_ words: Span<UInt64>, _ start: Int, _ count: Int) -> RowBits {
-    if start &+ Self.bitmapWords <= words.count { return words.rowBits(at: start) }
-    var rows = RowBits.zero
+  private func load<Rows: RowSet>(_ words: Span<UInt64>, _ start: Int, _ count: Int) -> Rows {
+    if start &+ Self.bitmapWords <= words.count { return Rows(words, at: start) }
+    var rows = Rows.none
     for word in 0..<((count &+ 63) >> 6) { rows[word] = words[start &+ word] }
     return rows
   }
 
   /// Writes rows as a bitmap.
   @inline(__always)
-  mutating func store(_ rows: RowBits, _ bitmap: Int) {
+  mutating func store<Rows: RowSet>(_ rows: Rows, _ bitmap: Int) {
     var words = bits.mutableSpan
-    words.store(rows, at: bitmap &* Self.bitmapWords)
+    rows.store(to: &words, at: bitmap &* Self.bitmapWords)
   }
 
   /// The words that a source reads from and where they start; constants have registers of their own where this is asked.

@@ -2,10 +2,10 @@
 // any of them can be loaded at once. Only rows of a set are looked at, because a row without a value may hold no slice.
 
 /// Rows whose text equals a constant: byte count and first eight bytes in one comparison, then the rest.
-func textsEqual(
-  _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ constant: Span<UInt8>, _ rows: RowBits,
+func textsEqual<Rows: RowSet>(
+  _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ constant: Span<UInt8>, _ rows: Rows,
   _ count: Int
-) -> RowBits {
+) -> Rows {
   let size = constant.count
   let mask = prefixMask(size)
   let first = constant.wordOrZero(at: 0)
@@ -37,10 +37,10 @@ private func hasRest(_ bytes: Span<UInt8>, _ offset: Int, _ text: Span<UInt8>) -
 }
 
 /// Rows whose text compares with another text of the row as asked.
-func compareTexts(
+func compareTexts<Rows: RowSet>(
   _ comparison: Comparison, _ a: Span<UInt64>, from aStart: Int, _ aBytes: Span<UInt8>, _ b: Span<UInt64>,
-  from bStart: Int, _ bBytes: Span<UInt8>, _ rows: RowBits, _ count: Int
-) -> RowBits {
+  from bStart: Int, _ bBytes: Span<UInt8>, _ rows: Rows, _ count: Int
+) -> Rows {
   testRows(in: rows, count) { row in
     let left = TextSlice(word: a[aStart &+ row])
     let right = TextSlice(word: b[bStart &+ row])
@@ -49,10 +49,10 @@ func compareTexts(
 }
 
 /// Rows whose text compares with a constant as asked.
-func compareTexts(
+func compareTexts<Rows: RowSet>(
   _ comparison: Comparison, _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ constant: TextSlice,
-  _ constantBytes: Span<UInt8>, _ rows: RowBits, _ count: Int
-) -> RowBits {
+  _ constantBytes: Span<UInt8>, _ rows: Rows, _ count: Int
+) -> Rows {
   testRows(in: rows, count) { row in
     comparison.holds(compareSlices(bytes, TextSlice(word: words[start &+ row]), constantBytes, constant))
   }
@@ -75,10 +75,10 @@ func compareSlices(_ a: Span<UInt8>, _ left: TextSlice, _ b: Span<UInt8>, _ righ
 }
 
 /// The rows of a set whose text is in a set of constants.
-func textsIn(
-  _ set: borrowing TextSet, _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ rows: RowBits,
+func textsIn<Rows: RowSet>(
+  _ set: borrowing TextSet, _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ rows: Rows,
   _ count: Int
-) -> RowBits {
+) -> Rows {
   testRows(in: rows, count) { row in
     let slice = TextSlice(word: words[start &+ row])
     let prefix = bytes.word(at: slice.offset) & prefixMask(slice.count)
@@ -87,10 +87,10 @@ func textsIn(
 }
 
 /// The rows of a set whose text matches a search.
-func searchTexts(
+func searchTexts<Rows: RowSet>(
   _ search: borrowing TextSearch, _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>,
-  _ rows: RowBits, _ count: Int
-) -> RowBits {
+  _ rows: Rows, _ count: Int
+) -> Rows {
   let text = search.text.span
   let size = text.count
   let first = search.word

@@ -145,8 +145,8 @@ struct PredicateIndex: Sendable {
   }
 
   /// Writes the bitmaps of all predicates for the rows of a set.
-  func evaluate(
-    _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ rows: RowBits, _ count: Int,
+  func evaluate<Rows: RowSet>(
+    _ words: Span<UInt64>, from start: Int, _ bytes: Span<UInt8>, _ rows: Rows, _ count: Int,
     into bits: inout MutableSpan<UInt64>
   ) {
     let wordCount = (count &+ 63) >> 6
