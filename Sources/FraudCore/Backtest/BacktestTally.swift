@@ -103,6 +103,14 @@ package struct BacktestTally: Sendable {
     countRows(batch, engine, rows, labels)
   }
 
+  /// Counts archived events that break what this version's schema says. Their time is their record's, since their own may be
+  /// what is wrong.
+  package mutating func count(rejected events: [RejectedEvent], times: ClosedRange<Int64>?) {
+    for event in events where times == nil || event.position.timestamp.map({ times?.contains($0) ?? true }) ?? false {
+      summary.count(rejected: event.reason)
+    }
+  }
+
   private mutating func countAlerts(_ engine: borrowing Engine, _ rows: BacktestRows) {
     for draft in engine.alerts where rows.contains(Int(draft.row)) {
       summary.alerts += 1

@@ -104,6 +104,14 @@ public struct Pipeline: Sendable {
       eventTime: definition.eventTime.flatMap { features.layout.index(of: $0.field) }, label: label)
   }
 
+  /// The fields that decisions depend on or name; `nil` for all. An alert shows the whole event.
+  package var fieldsRead: Set<Int>? {
+    guard features.isEmpty else { return nil }
+    var fields = Set([known.eventID, known.eventTime, known.label].compactMap { $0 })
+    for rule in rules { fields.formUnion((0..<layout.fieldCount).filter { rule.expression.reads(column: $0) }) }
+    return fields
+  }
+
   /// When a row's event happened: the declared field, else the record's timestamp where no field is declared.
   func eventTime(row: Int, batch: EventBatch) -> Int64? {
     guard let column = known.eventTime else { return batch.positions[row].timestamp }

@@ -76,6 +76,9 @@ public struct RunSummary: Sendable, Hashable {
   /// Events read: always accepted plus rejected.
   public var events: Int { accepted + rejectedCount }
 
+  /// Counts an event that was not accepted.
+  mutating func count(rejected reason: RejectionReason) { rejected[reason, default: 0] += 1 }
+
   /// Adds another part's counts. Both must be of the same pipeline.
   public mutating func merge(_ other: RunSummary) {
     precondition(rules.count == other.rules.count, "summaries of different pipelines")

@@ -15,7 +15,9 @@ package struct ArchivePartitionReader: ~Copyable {
   private var sorted: SortedEvents?
   /// The events just read. Whoever has a reader may fill in computed columns and drop rows.
   package var batch: EventBatch
-  /// The version of the pipeline that wrote the file being read.
+  /// The events read with them that break what the schema says.
+  package private(set) var rejected: [RejectedEvent] = []
+  /// The version of the pipeline that archived them.
   package private(set) var version: Int?
 
   /// Prepares to read.
@@ -31,11 +33,12 @@ package struct ArchivePartitionReader: ~Copyable {
     batch = EventBatch(layout: layout, source: EventSource(topic: ""))
   }
 
-  /// Reads the next events into ``batch``.
+  /// Reads the next events into ``batch``, which may have none where all of them are in ``rejected``.
   ///
   /// - Returns: whether there were any.
   /// - Throws: ``StoreError`` with `.corrupt` for a damaged file, or one whose columns cannot be the schema's.
   package mutating func next() throws(StoreError) -> Bool {
+    rejected.removeAll()
     while true {
       if sorted?.next(into: &batch) == true { return true }
       sorted = nil
@@ -45,6 +48,7 @@ package struct ArchivePartitionReader: ~Copyable {
         if try reader.next() {
           swap(&batch, &reader.batch)
           batch.source.generation = generation
+          rejected = reader.rejected
           self.reader = consume reader
           return true
         }
@@ -66,7 +70,10 @@ package struct ArchivePartitionReader: ~Copyable {
       self.reader = consume reader
     } else {
       var events = SortedEvents(layout: layout)
-      while try reader.next() { events.append(reader.batch) }
+      while try reader.next() {
+        events.append(reader.batch)
+        rejected += reader.rejected
+      }
       reader.batch.source.generation = generation
       events.sort(source: reader.batch.source)
       sorted = events

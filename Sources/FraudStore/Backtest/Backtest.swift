@@ -191,6 +191,7 @@ private struct BacktestSide: ~Copyable {
     labels.take(reader.batch, of: pipeline, given: settings.labels)
     if rows.isEmpty { engine.remember(&reader.batch) } else { engine.evaluate(&reader.batch) }
     tally.count(reader.batch, of: engine, rows: rows, labels: labels)
+    tally.count(rejected: reader.rejected, times: settings.times)
     return true
   }
 

@@ -98,24 +98,29 @@ struct ScoringWorker {
     let rowCount = file.metadata.rowGroups[group].rowCount
     guard shared.count(block, events: rowCount, lines: 0) != nil else { return false }
     var reader = try ParquetBatchReader(
-      file, schema: pipeline.definition.schema, layout: pipeline.layout, rowGroups: [group])
+      file, schema: pipeline.definition.schema, layout: pipeline.layout,
+      fields: emission == .alerts || shared.keepsRejected ? nil : pipeline.fieldsRead, rowGroups: [group])
     if var own = engine.take() {
-      while try reader.next() { evaluate(&own, &reader) }
+      while try reader.next() { evaluate(&own, &reader, block) }
       engine = own
     }
     return shared.inTurn(block.number) { (writer, ordered) throws(StoreError) in
       if var inOrder = ordered.take() {
-        while try reader.next() { evaluate(&inOrder, &reader) }
+        while try reader.next() { evaluate(&inOrder, &reader, block) }
         ordered = inOrder
       }
       try writer.write(output)
     }
   }
 
-  /// Evaluates the batch of a reader, which numbers its rows itself and rejects nothing.
-  private mutating func evaluate(_ engine: inout Engine, _ reader: inout ParquetBatchReader) {
+  /// Evaluates the batch of a reader, which numbers its rows itself.
+  private mutating func evaluate(_ engine: inout Engine, _ reader: inout ParquetBatchReader, _ block: InputBlock) {
     swap(&batch, &reader.batch)
+    state.take(rejected: reader.rejected)
+    if shared.keepsRejected { writeRejected((0, 0), block) }
+    swap(&engine.decoding, &state)
     engine.evaluate(&batch)
+    swap(&engine.decoding, &state)
     write(engine)
     swap(&batch, &reader.batch)
   }

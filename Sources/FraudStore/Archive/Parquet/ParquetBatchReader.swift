@@ -24,7 +24,7 @@ package struct ParquetBatchReader: ~Copyable {
     var conversion = ColumnConversion.none
     var type: FieldType
     var defaultValue: FieldValue?
-    var isNullable: Bool
+    var isWanted = true
   }
 
   /// The numbers of the position's columns among those read.
@@ -39,6 +39,10 @@ package struct ParquetBatchReader: ~Copyable {
   package let file: ParquetFile
   /// The rows just read. Whoever takes it away, as to compute its other columns, puts it back before the next rows.
   package var batch: EventBatch
+  /// The events of the rows just read that break what the schema says. They are no rows of the batch, which holds their
+  /// text: as it came where it was kept, else as a JSON object.
+  package private(set) var rejected: [RejectedEvent] = []
+  private let violations: SchemaViolations
   private let schema: Schema
   private let verifiesChecksums: Bool
   private var columns: [Int] = []
@@ -57,7 +61,8 @@ package struct ParquetBatchReader: ~Copyable {
   ///
   /// - Parameters:
   ///   - layout: the batch's columns, of which the first are the schema's fields.
-  ///   - fields: indices of the fields that are wanted, `nil` for all; the others are NULL.
+  ///   - fields: indices of the fields that are wanted, `nil` for all; of the others those are NULL that keep what the
+  ///     schema says for certain.
   ///   - rowGroups: the row groups to read, in this order; all where it is `nil`.
   ///   - verifiesChecksums: whether a page whose checksum is wrong is an error.
   /// - Throws: ``StoreError`` with `.corrupt` where the file's columns cannot be the schema's.
@@ -67,6 +72,7 @@ package struct ParquetBatchReader: ~Copyable {
   ) throws(StoreError) {
     self.file = file
     self.schema = schema
+    violations = SchemaViolations(schema: schema)
     self.verifiesChecksums = verifiesChecksums
     groups = (rowGroups ?? Array(file.metadata.rowGroups.indices)).reversed()
     var (first, sum) = ([Int64](), Int64(0))
@@ -88,7 +94,7 @@ package struct ParquetBatchReader: ~Copyable {
     batch.holdsJSON = position?.raw != nil
   }
 
-  /// Reads the next rows into ``batch``, whose former rows are dropped.
+  /// Reads the next rows into ``batch``, whose former rows are dropped. Where all of them are rejected, it has none.
   ///
   /// - Returns: whether there were any.
   /// - Throws: ``StoreError`` with `.corrupt`, naming row group and column.
@@ -97,6 +103,7 @@ package struct ParquetBatchReader: ~Copyable {
       guard let group = groups.popLast() else {
         batch.rowCount = 0
         batch.positions.removeAll(keepingCapacity: true)
+        rejected.removeAll()
         return false
       }
       cursor = try RowGroupCursor(
@@ -110,6 +117,7 @@ package struct ParquetBatchReader: ~Copyable {
     for column in plans.indices { try fill(column, rows: rows, &cursor) }
     try fillPositions(rows, &cursor)
     batch.rowCount = rows
+    reject()
     batch.bytes.append(contentsOf: repeatElement(0, count: EventBatch.padding))
     cursor.advance(rows)
     nextRow += Int64(rows)
@@ -117,15 +125,41 @@ package struct ParquetBatchReader: ~Copyable {
     return true
   }
 
+  /// Takes the rows out of the batch that break what the schema says.
+  private mutating func reject() {
+    rejected.removeAll(keepingCapacity: true)
+    let found = violations.rows(of: batch) { plans[$0].isWanted }
+    guard !found.isEmpty else { return }
+    var next = 0
+    var kept: [Int] = []
+    for row in 0..<batch.rowCount {
+      guard next < found.count, found[next].row == row else {
+        kept.append(row)
+        continue
+      }
+      var event = found[next].event
+      if !batch.holdsJSON {
+        var text: [UInt8] = []
+        JSONText.append(eventOf: row, of: batch, to: &text)
+        (event.position.start, event.position.count) = (batch.bytes.count, text.count)
+        batch.bytes += text
+      }
+      rejected.append(event)
+      next += 1
+    }
+    batch.keep(rows: kept)
+  }
+
   // MARK: Planning
 
   private mutating func plan(_ field: Field, isWanted: Bool) throws(StoreError) -> Plan {
-    var plan = Plan(type: field.type, defaultValue: field.defaultValue, isNullable: field.nullable)
-    guard isWanted else {
-      (plan.defaultValue, plan.isNullable) = (nil, true)
+    var plan = Plan(type: field.type, defaultValue: field.defaultValue)
+    let column = find(field.name)
+    guard isWanted || mayViolate(field, column) else {
+      (plan.defaultValue, plan.isWanted) = (nil, false)
       return plan
     }
-    guard let column = find(field.name) else {
+    guard let column else {
       guard field.nullable || field.defaultValue != nil else {
         throw .corrupt("there is no column '\(field.name)', and the field is not nullable")
       }
@@ -134,6 +168,15 @@ package struct ParquetBatchReader: ~Copyable {
     plan.conversion = try ColumnConversion(file.columns[column], to: field)
     plan.number = number(of: column)
     return plan
+  }
+
+  /// Whether a field that nobody wants must be read all the same, since some value may break what the schema says.
+  private func mayViolate(_ field: Field, _ column: Int?) -> Bool {
+    if field.minimum != nil || field.maximum != nil || !field.oneOf.isEmpty { return true }
+    guard !field.nullable, field.defaultValue == nil else { return false }
+    guard let column else { return true }
+    return file.columns[column].isNullable
+      && !file.metadata.rowGroups.allSatisfy { $0.columns[column].statistics?.nullCount == 0 }
   }
 
   private mutating func positionPlan() throws(StoreError) -> PositionPlan {
@@ -195,11 +238,7 @@ package struct ParquetBatchReader: ~Copyable {
     } else {
       for index in first..<first + batch.stride { batch.words[index] = 0 }
     }
-    if let value = plan.defaultValue {
-      fillNulls(column, rows, value)
-    } else if !plan.isNullable {
-      try checkNulls(column, rows, cursor)
-    }
+    if let value = plan.defaultValue { fillNulls(column, rows, value) }
   }
 
   private mutating func convert(
@@ -238,18 +277,6 @@ package struct ParquetBatchReader: ~Copyable {
       } else {
         batch.words[column * batch.stride + row] = word
       }
-    }
-  }
-
-  private func checkNulls(_ column: Int, _ rows: Int, _ cursor: RowGroupCursor) throws(StoreError) {
-    // Whole words first: most columns have no NULL at all, and asking row by row cost more than all decoding.
-    for word in 0..<(rows + 63) / 64 {
-      let expected: UInt64 = rows - word * 64 >= 64 ? .max : 1 << UInt64(rows - word * 64) - 1
-      let missing = ~batch.validity[column * batch.bitmapStride + word] & expected
-      guard missing != 0 else { continue }
-      throw .corrupt(
-        "\(file.source.name): field '\(schema.fields[column].name)' is not nullable and has no value in row "
-          + "\(nextRow + Int64(word * 64 + missing.trailingZeroBitCount))")
     }
   }
 
