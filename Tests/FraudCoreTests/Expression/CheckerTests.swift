@@ -12,7 +12,8 @@ private let compiler = ExpressionCompiler(layout: layout)
   "typeof(INTERVAL 1 DAY + INTERVAL 1 SECOND) = 'interval day to second'",
   "typeof(coalesce(INTERVAL 1 YEAR, INTERVAL 1 MONTH)) = 'interval year to month'",
   "DATE '2024-01-31' + INTERVAL 1 DAY = DATE '2024-02-01'", "extract(HOUR FROM INTERVAL '1 10' DAY TO HOUR) = 10",
-  "cbrt(27.0) = 3", "cbrt(-0.001D) = -0.1D",
+  "to_date(20240301, 'yyyyMMdd') = DATE '2024-03-01'", "to_date(2024) = DATE '2024-01-01'", "cbrt(27.0) = 3",
+  "cbrt(-0.001D) = -0.1D",
 ])
 func constantRuleIsTrue(_ rule: String) throws {
   #expect(try compiler.rule(rule).nodes.last?.operation == .literal(.boolean(true)), "\(rule)")
@@ -22,6 +23,7 @@ func constantRuleIsTrue(_ rule: String) throws {
 @Test(arguments: [
   "DATE '2024-01-01' + n1 > DATE '2024-01-01'", "date_add(CAST(t1 AS DATE), n1) IS NULL",
   "CAST(t1 AS DATE) - 1.5 IS NULL", "extract(DAY FROM INTERVAL '1:30' HOUR TO MINUTE) = 1",
+  "1.5D IS UNKNOWN", "'x' IS UNKNOWN",
   "extract(HOUR FROM INTERVAL 1 DAY) = 1", "extract(DAY FROM INTERVAL 1 MONTH) = 1",
 ])
 func refusesWhatSparkRefuses(_ rule: String) {

@@ -90,7 +90,11 @@ extension Checker {
     _ test: SyntaxNode.IsTest, _ value: Operand, negated: Bool, _ node: SyntaxNode
   ) -> Operand? {
     if test == .null { return add(negated ? .isNotNull : .isNull, [value], type: .boolean, node) }
-    guard [.boolean, .string, .null].contains(type(value)) else {
+    // Spark looks at the type only of what it knows without the columns.
+    if test == .unknown, builder.constant(value.node) == nil {
+      return add(negated ? .isNotNull : .isNull, [value], type: .boolean, node)
+    }
+    guard [.boolean, .null].contains(type(value)) || type(value) == .string && test != .unknown else {
       report("IS \(test.rawValue) tests conditions, and \(describe(node, 0)) is none", at: childRange(node, 0))
       return nil
     }

@@ -68,8 +68,12 @@ extension Checker {
     case "to_date", "to_timestamp":
       guard hasCount(1...2, name, node) else { return .some(nil) }
       let target: DataType = name == "to_date" ? .date : .timestamp
+      var operands = operands
+      let given = type(operands[0])
+      // What is no time is read as its text: 20241201 by yyyyMMdd.
+      if given == .boolean || given.isNumeric && name == "to_date" { operands[0] = coerce(operands[0], to: .string) }
       if operands.count == 1 {
-        guard Coercion.canCast(type(operands[0]), to: target) && type(operands[0]) != .boolean else {
+        guard Coercion.canCast(type(operands[0]), to: target) else {
           report("\(name) takes text or a time, not \(describe(node, 0))", at: childRange(node, 0))
           return .some(nil)
         }
