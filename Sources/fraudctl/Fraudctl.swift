@@ -9,7 +9,7 @@ struct Fraudctl: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       DemoCommand.self, ScoreCommand.self, ProcessCommand.self, PipelineCommand.self, RulesCommand.self,
-      ListCommand.self, AlertsCommand.self, RejectedCommand.self, StatusCommand.self,
+      ListCommand.self, FeaturesCommand.self, AlertsCommand.self, RejectedCommand.self, StatusCommand.self,
       ProduceCommand.self, BrokerCommand.self, DatabaseCommand.self, ArchiveCommand.self,
       ReplayCommand.self, BacktestCommand.self,
     ])

@@ -19,7 +19,8 @@ struct PipelineCommand: ParsableCommand {
         fraudctl pipeline history 1
       """,
     subcommands: [
-      Check.self, Apply.self, List.self, Show.self, History.self, Diff.self, Rollback.self, Delete.self, Reset.self,
+      Check.self, Apply.self, List.self, Show.self, History.self, Diff.self, Compare.self, Rollback.self, Delete.self,
+      Reset.self,
     ])
 
   struct Apply: ParsableCommand {

@@ -1,7 +1,7 @@
 extension PipelineDefinition {
   private static let keys = [
     "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "features", "aggregations",
-    "deduplicate", "state", "lists", "tables", "rules", "scoring",
+    "deduplicate", "state", "online_features", "alerts_topic", "lists", "tables", "rules", "scoring",
     "on_rule_error", "archive",
   ]
 
@@ -23,6 +23,10 @@ extension PipelineDefinition {
     self.source = source
     name = reader.required("name", of: members, in: root).flatMap { reader.pipelineName($0) } ?? ""
     kafkaTopic = members["kafka_topic"].flatMap { reader.topic($0) }
+    alertsTopic = members["alerts_topic"].flatMap { reader.topic($0) }
+    if let alertsTopic, alertsTopic == kafkaTopic, let member = members["alerts_topic"] {
+      reader.report("alerts would come back as events: 'alerts_topic' must not be 'kafka_topic'", at: member)
+    }
     format = members["format"].flatMap { reader.choice($0) } ?? .json
     schema = reader.required("schema", of: members, in: root).map { reader.schema($0) } ?? Schema(fields: [])
     let fields = schema.fields
@@ -49,7 +53,20 @@ extension PipelineDefinition {
       reader.report("events are told apart by their id: 'deduplicate' needs 'event_id'", at: member)
     }
     stateLimits = members["state"].map { StateLimits($0, reader: &reader) } ?? StateLimits()
+    onlineFeatures = members["online_features"].flatMap { reader.boolean($0) } ?? false
+    if onlineFeatures, let member = members["online_features"] {
+      if features.isEmpty || key == nil { reader.report("'online_features' needs 'features' and 'key'", at: member) }
+      if let key, fields.contains(where: { $0.name == key && $0.sensitive != nil }) {
+        reader.report("the key '\(key)' is sensitive: others could not read rows by it", at: member)
+      }
+    }
     rules = members["rules"].map { reader.rules($0) } ?? []
+    if key == nil, let rule = rules.first(where: { $0.share != nil }) {
+      let value = DefinitionValue(.null, line: rule.line, column: rule.column)
+      reader.report(
+        "events are divided by their key: 'share' needs 'key'",
+        at: DefinitionNode(value: value, path: "\(rule.path).share"))
+    }
     scoring = members["scoring"].map { ScoringDefinition($0, reader: &reader) } ?? ScoringDefinition()
     onRuleError = members["on_rule_error"].flatMap { reader.choice($0) } ?? .ignore
     archive = members["archive"].map { ArchiveDefinition($0, fields: fields, reader: &reader) } ?? ArchiveDefinition()
@@ -162,7 +179,7 @@ extension DefinitionReader {
 
   /// A rule; one without an expression is reported and left out, so that the indices of the others may shift only then.
   private mutating func rule(_ node: DefinitionNode) -> RuleDefinition? {
-    let known = ["id", "rule_expression", "severity", "description", "mode", "enabled", "weight", "points"]
+    let known = ["id", "rule_expression", "severity", "description", "mode", "enabled", "weight", "points", "share"]
     guard let members = members(of: node, known: known) else { return nil }
     guard let place = required("rule_expression", of: members, in: node), let expression = string(place) else {
       return nil
@@ -179,6 +196,7 @@ extension DefinitionReader {
       description: members["description"].flatMap { string($0) } ?? "", mode: mode,
       weight: members["weight"].flatMap { basisPoints($0, atMost: 10_000) },
       points: members["points"].flatMap { integer($0, in: 0...1_000_000) }.map { Int($0) },
+      share: members["share"].flatMap { basisPoints($0, atMost: 10_000) },
       line: place.value.line, column: place.value.column)
   }
 }

@@ -83,6 +83,8 @@ public struct RuleDefinition: Sendable, Hashable {
   public var weight: Int?
   /// What it adds to a score of points, where it says so.
   public var points: Int?
+  /// Of all keys, the share in basis points that it is in force for; `nil` for every one. See ``Experiment``.
+  public var share: Int?
   /// Where its expression stands in the text.
   package var line: Int
   package var column: Int
@@ -108,6 +110,8 @@ public struct PipelineDefinition: Sendable, Hashable {
   public var format: EventFormat
   /// What an event holds.
   public var schema: Schema
+  /// The topic that its alerts go to, where they go to Kafka, too.
+  public var alertsTopic: String?
   /// The field that identifies an event.
   public var eventID: String?
   /// When an event happened; without it the record's timestamp says so.
@@ -124,6 +128,8 @@ public struct PipelineDefinition: Sendable, Hashable {
   public var deduplicate: Int64?
   /// How much features may remember.
   public var stateLimits: StateLimits
+  /// Whether the store keeps a row a key with its current features, for other services to read.
+  public var onlineFeatures: Bool
   /// The lists that rules may test.
   public var lists: [ListDefinition]
   /// The tables that features look values up in.

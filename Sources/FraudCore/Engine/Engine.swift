@@ -52,6 +52,8 @@ public struct Engine: Sendable {
   private var scratch = ScoringScratch()
   private let lists: [ListValues]
   private let redaction: Redaction
+  /// Absent where every rule is in force for every key.
+  private var arms: ExperimentArms?
   /// The batch for one event; absent only while ``score(_:source:offset:timestamp:)`` uses it.
   private var single: EventBatch?
 
@@ -71,6 +73,7 @@ public struct Engine: Sendable {
     decoding = DecoderState(pipeline.decoder)
     evaluator = RuleEvaluator(pipeline.program)
     redaction = Redaction(schema: pipeline.definition.schema)
+    arms = ExperimentArms(pipeline)
     outcomes = RuleOutcomes(ruleCount: pipeline.rules.count, stride: 1)
   }
 
@@ -127,12 +130,14 @@ public struct Engine: Sendable {
       for word in features.repeated { summary.duplicates += word.nonzeroBitCount }
       outcomes.clear(rows: features.repeated)
     }
+    arms?.apply(to: &outcomes, of: batch)
     let words = (batch.rowCount + 63) / 64
     collectErrors(batch, words: words)
     pipeline.scoring.decide(outcomes, rowCount: batch.rowCount, scratch: &scratch, into: &decisions)
     draftAlerts()
     draftShadowAlerts(words: words)
     if let label = pipeline.known.label { countHits(batch, label: label) }
+    arms?.count(decisions, of: batch, label: pipeline.known.label, into: &summary.experiments)
   }
 
   /// Folds rows into the features and decides nothing: what fills windows before the first event that counts.

@@ -10,6 +10,8 @@ public struct Rule: Sendable {
   public let description: String
   /// `live` or `shadow`; a rule that is off is not compiled in.
   public let mode: RuleMode
+  /// Of all keys, the share in basis points that it is in force for; `nil` for every one. See ``Experiment``.
+  public let share: Int?
   /// The computed columns that it reads, in their order.
   let computedColumns: [Int]
 }
@@ -85,6 +87,7 @@ public struct Pipeline: Sendable {
       rules.append(
         Rule(
           id: rule.id, expression: expression, severity: rule.severity, description: rule.description, mode: rule.mode,
+          share: rule.share,
           computedColumns: (features.layout.fieldCount..<features.layout.columns.count)
             .filter { expression.reads(column: $0) }))
     }

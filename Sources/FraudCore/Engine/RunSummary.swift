@@ -57,6 +57,8 @@ public struct RunSummary: Sendable, Hashable {
   public var alertsBySeverity = [Int](repeating: 0, count: Severity.allCases.count)
   /// Every rule that ran, in the order of the definition.
   public var rules: [Rule]
+  /// Rules that are in force for a share of the keys.
+  public var experiments: [ExperimentCounts]
   /// Events labelled as fraud; `nil` where the pipeline has no label.
   public var positives: Int?
   /// How the decision did against the labels.
@@ -67,6 +69,9 @@ public struct RunSummary: Sendable, Hashable {
     self.pipeline = pipeline.definition.name
     pipelineVersion = version
     rules = pipeline.rules.map { Rule(id: $0.id, mode: $0.mode) }
+    experiments = pipeline.rules.compactMap { rule in
+      rule.share.map { ExperimentCounts(ruleID: rule.id, share: $0) }
+    }
     positives = pipeline.definition.label == nil ? nil : 0
   }
 
@@ -95,6 +100,10 @@ public struct RunSummary: Sendable, Hashable {
       rules[index].errors += other.rules[index].errors
       rules[index].hits.add(other.rules[index].hits)
     }
+    for index in experiments.indices {
+      experiments[index].treated.add(other.experiments[index].treated)
+      experiments[index].control.add(other.experiments[index].control)
+    }
     if let more = other.positives { positives = (positives ?? 0) + more }
     decisionHits.add(other.decisionHits)
   }
@@ -115,6 +124,10 @@ public struct RunSummary: Sendable, Hashable {
       counts.rules[index].matches -= earlier.rules[index].matches
       counts.rules[index].errors -= earlier.rules[index].errors
       counts.rules[index].hits.subtract(earlier.rules[index].hits)
+    }
+    for index in counts.experiments.indices {
+      counts.experiments[index].treated.subtract(earlier.experiments[index].treated)
+      counts.experiments[index].control.subtract(earlier.experiments[index].control)
     }
     if let positives, let before = earlier.positives { counts.positives = positives - before }
     counts.decisionHits.subtract(earlier.decisionHits)
@@ -152,6 +165,7 @@ public struct RunSummary: Sendable, Hashable {
       "alerts_by_severity", zip(Severity.allCases, alertsBySeverity).map { ($0.rawValue, $1) }, &text)
     object.counts("shadow_by_rule", rules.filter { $0.mode == .shadow }.map { ($0.id, $0.matches) }, &text)
     object.counts("rule_errors", rules.filter { $0.errors > 0 }.map { ($0.id, $0.errors) }, &text)
+    if !experiments.isEmpty { appendExperiments(&object, to: &text) }
     object.key("labels", &text)
     appendLabels(to: &text)
     object.key("seconds", &text)
@@ -160,6 +174,29 @@ public struct RunSummary: Sendable, Hashable {
     JSONText.append(seconds > 0 ? (Double(events) / seconds).rounded() : .nan, to: &text)
     object.end(&text)
     return text
+  }
+
+  private func appendExperiments(_ object: inout JSONObjectText, to text: inout [UInt8]) {
+    object.key("experiments", &text)
+    var byRule = JSONObjectText()
+    for experiment in experiments {
+      byRule.key(experiment.ruleID, &text)
+      var arms = JSONObjectText()
+      arms.key("share", &text)
+      JSONText.append(Double(experiment.share) / 10_000, to: &text)
+      for (name, arm) in [("treated", experiment.treated), ("control", experiment.control)] {
+        arms.key(name, &text)
+        var counts = JSONObjectText()
+        counts.count("events", arm.events, &text)
+        counts.count("alerts", arm.alerts, &text)
+        counts.count("positives", arm.positives, &text)
+        counts.count("tp", arm.hits.truePositives, &text)
+        counts.count("fp", arm.hits.falsePositives, &text)
+        counts.end(&text)
+      }
+      arms.end(&text)
+    }
+    byRule.end(&text)
   }
 
   private func appendLabels(to text: inout [UInt8]) {

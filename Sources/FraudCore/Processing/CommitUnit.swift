@@ -111,6 +111,8 @@ public struct PartitionAdvance: Sendable {
   public var counts = EventCounts()
   /// How many errors each rule had; all of them, also those that are not kept.
   public var ruleErrorCounts: [String: Int64] = [:]
+  /// What the arms of rules with a share counted.
+  public var experiments: [RunSummary.ExperimentCounts] = []
   /// What this commit does to what is stored of the features; `nil`, for a pipeline without any, leaves nothing stored.
   public var stateChange: StateChange?
 
@@ -148,6 +150,13 @@ public struct CommitUnit: Sendable {
   public var ruleErrors: [RuleErrorRecord] = []
   /// Rows of aggregations that became due.
   public var aggregates: [AggregateRecord] = []
+
+  /// The current features of keys, each key once, where the pipeline asks for them.
+  public var features: [FeatureRow] = []
+  /// The topic that the alerts go to as well, and the event field whose text is the message's key.
+  public var alertsTopic: String?
+  /// See ``alertsTopic``.
+  public var alertsKey: String?
 
   /// Begins a unit.
   public init(pipeline: String, pipelineID: Int, pipelineVersion: Int, batchID: UniqueID) {

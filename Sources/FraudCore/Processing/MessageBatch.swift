@@ -48,8 +48,32 @@ public struct MessageBatch: Sendable {
   /// Whether it takes no further message.
   public var isFull: Bool { messages.count >= messagesMax || bytes.count >= bytesMax }
 
+  /// Adds a message, for sources of one's own. The messages of a partition come in the order of their offsets.
+  ///
+  /// - Parameters:
+  ///   - value: the event; `nil` is a tombstone.
+  ///   - timestampMilliseconds: since 1970, where the source has one.
+  public mutating func append(
+    _ value: Span<UInt8>?, key: Span<UInt8>? = nil, of partition: TopicPartition, offset: Int64,
+    timestampMilliseconds: Int64? = nil
+  ) {
+    if runs.last?.partition != partition { beginRun(partition) }
+    let keyRange: Range<Int>? = if let key { appendBytes(key) } else { nil }
+    let valueRange: Range<Int>? = if let value { appendBytes(value) } else { nil }
+    messages.append(
+      Message(offset: offset, timestampMilliseconds: timestampMilliseconds, key: keyRange, value: valueRange))
+    runs[runs.count - 1].messages = runs[runs.count - 1].messages.lowerBound..<messages.count
+  }
+
+  private mutating func appendBytes(_ more: Span<UInt8>) -> Range<Int> {
+    let start = bytes.count
+    // One copy of known length; the pointer does not leave the closure.
+    unsafe more.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
+    return start..<bytes.count
+  }
+
   /// Empties the batch. A buffer that one large message has grown is given back.
-  package mutating func removeAll() {
+  public mutating func removeAll() {
     messages.removeAll(keepingCapacity: true)
     runs.removeAll(keepingCapacity: true)
     bytes.removeAll(keepingCapacity: bytes.capacity <= 2 * bytesMax)

@@ -13,6 +13,7 @@ struct PartitionWorker {
   private(set) var rejected: [RejectedRecord] = []
   private(set) var ruleErrors: [RuleErrorRecord] = []
   private(set) var aggregates: [AggregateRecord] = []
+  private var online: OnlineFeatures?
   private var latestEventTime: Int64?
   /// What the engine had counted at the last commit.
   private var committedSummary: RunSummary
@@ -34,6 +35,7 @@ struct PartitionWorker {
       layout: engine.pipeline.layout, source: progress.source, capacity: configuration.batchRows)
     latestEventTime = progress.maxEventTime
     committedSummary = engine.summary
+    online = OnlineFeatures(engine.pipeline)
     if !engine.pipeline.features.isEmpty {
       var journal = StateJournal(
         engine.pipeline.features, stored: progress.state, limits: configuration.state)
@@ -88,6 +90,7 @@ struct PartitionWorker {
     for event in engine.decoding.rejected { rejected.append(engine.record(event, of: batch)) }
     for error in engine.errors { ruleErrors.append(engine.record(error, of: batch)) }
     for row in engine.features.aggregates { aggregates.append(AggregateRecord(source: batch.source, row: row)) }
+    online?.observe(batch, engine.pipeline)
     if let time = engine.latestEventTime(of: batch) { latestEventTime = max(latestEventTime ?? time, time) }
     batch.removeAll()
   }
@@ -103,7 +106,11 @@ struct PartitionWorker {
     if let watermark = engine.features.watermark { advance.watermark = watermark }
     advance.counts = EventCounts(counted)
     for rule in counted.rules where rule.errors > 0 { advance.ruleErrorCounts[rule.id] = Int64(rule.errors) }
+    advance.experiments = counted.experiments
     unit.advances.append(advance)
+    if let rows = online?.take() { unit.add(rows) }
+    unit.alertsTopic = engine.pipeline.definition.alertsTopic
+    unit.alertsKey = engine.pipeline.definition.key
     unit.alerts += alerts
     unit.shadowAlerts += shadowAlerts
     unit.rejected += rejected

@@ -95,10 +95,18 @@ struct ProcessCommand: ParsableCommand {
         }
         for run in runs { run.start() }
         for archive in archives { archive.start() }
+        let relays = runs.compactMap { run in
+          run.pipeline.definition.alertsTopic.map {
+            AlertRelayRun(
+              pipeline: run.pipeline.definition.name, id: run.id, topic: $0, connection: connection, address: address)
+          }
+        }
+        for relay in relays { relay.start() }
         let expiry = ListExpiry(address)
         expiry.start()
         defer { expiry.stop() }
         try wait(for: runs, archives, start: start)
+        finish(relays)
         try finish(archives)
         return runs
       }
@@ -205,6 +213,24 @@ struct ProcessCommand: ParsableCommand {
         "\(archive.pipeline.definition.name): \(grouped(archive.status.fileCount)) files archived")
     }
     if let failure = archives.lazy.compactMap({ $0.status.failure }).first { throw failure }
+  }
+
+  /// Lets alerts that were committed reach their topics; where that cannot be, the next process publishes them.
+  private func finish(_ relays: [AlertRelayRun]) {
+    for relay in relays { relay.stop() }
+    let deadline = ContinuousClock.now + .seconds(Interruption.isRequested ? 3 : 60)
+    while !relays.allSatisfy({ $0.status.isFinished }), ContinuousClock.now < deadline {
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+    for relay in relays {
+      let status = relay.status
+      if let reason = status.isHolding {
+        Terminal.standardError.message("\(relay.pipeline): alerts wait for \(relay.topic): \(reason)", style: .warning)
+      } else if status.published > 0 {
+        Terminal.standardError.message(
+          "\(relay.pipeline): \(grouped(status.published)) alerts published to \(relay.topic)")
+      }
+    }
   }
 
   /// Says once what an archive waits for, or that it failed; alerts go on without it.

@@ -174,6 +174,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     if unit.advances.contains(where: { !$0.ruleErrorCounts.isEmpty }) {
       statements.append(CommitRows.ruleErrorCounts(unit))
     }
+    statements += CommitRows.outputs(unit)
     statements += state
     statements.append(("COMMIT", []))
     let counts = try connection.pipeline(statements)

@@ -229,6 +229,7 @@ public enum PipelineStore {
   private static let tables = [
     "fraud.partitions", "fraud.alerts", "fraud.shadow_alerts", "fraud.rejected_events", "fraud.rule_errors",
     "fraud.rule_error_counts", "fraud.state_deltas", "fraud.state_buckets", "fraud.aggregates",
+    "fraud.experiment_counts", "fraud.online_features", "fraud.alert_outbox",
   ]
 
   /// How many rows of a pipeline there are, by table; tables without any are left out.
@@ -277,7 +278,10 @@ public enum PipelineStore {
       guard found.rowCount == 1 else { return 0 }
       let name = try found.required(found.text(0, 0))
       // The partitions first: their locks make commits under way end before, and those that follow find no row.
-      let tables = ["fraud.partitions", "fraud.state_deltas", "fraud.state_buckets", "fraud.rule_error_counts"]
+      let tables = [
+        "fraud.partitions", "fraud.state_deltas", "fraud.state_buckets", "fraud.rule_error_counts",
+        "fraud.experiment_counts",
+      ]
       var partitions = 0
       for table in tables {
         let rows = try connection.execute("DELETE FROM \(table) WHERE pipeline_id = $1", [.integer(Int64(id))])

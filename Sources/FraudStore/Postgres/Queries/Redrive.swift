@@ -129,6 +129,8 @@ public struct Redrive: Sendable {
         Self.count(engine.summary.difference(from: before), of: event, pipelineID, &unit)
       }
     }
+    unit.alertsTopic = engine.pipeline.definition.alertsTopic
+    unit.alertsKey = engine.pipeline.definition.key
     outcome.scored = settled.count
     outcome.alerts = unit.alerts.count
     if settled.isEmpty { return outcome }
@@ -144,6 +146,7 @@ public struct Redrive: Sendable {
         try Self.run(CommitRows.ruleErrors(unit), &connection)
         try Self.run(CommitRows.ruleErrorCounts(unit), &connection)
       }
+      for statement in CommitRows.outputs(unit) { try Self.run(statement, &connection) }
       for advance in unit.advances { try Self.recount(advance, on: &connection) }
     }
     return outcome

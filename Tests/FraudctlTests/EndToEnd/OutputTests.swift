@@ -1,0 +1,104 @@
+import Foundation
+import FraudCore
+import FraudKafka
+import FraudStore
+import Testing
+
+/// What `process` gives to others: alerts in a topic, experiments, current features.
+@Suite(.enabled(if: Program.isBuilt, "fraudctl is not built beside the tests"), .timeLimit(.minutes(3)))
+struct ProcessOutputTests {
+  @Test func alertsReachTheirTopicAndBothArmsAndFeaturesAreKept() async throws {
+    try await onThread {
+      let folder = try TestSite.makeFolder()
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      let file = folder + "/p.yaml"
+      let text = """
+        name: p
+        kafka_topic: payments
+        alerts_topic: payment-alerts
+        online_features: true
+        schema:
+          - {name: id, type: string, nullable: false}
+          - {name: customer, type: integer, nullable: false}
+          - {name: amount, type: float, nullable: false}
+          - {name: fraud, type: boolean}
+        event_id: id
+        label: fraud
+        key: customer
+        features: [{name: seen, function: count, by: customer, include_current: true}]
+        rules:
+          - {id: large, rule_expression: "amount > 900", severity: critical}
+          - {id: new, rule_expression: "amount > 700", severity: warning, share: 0.5}
+        """
+      try Data(text.utf8).write(to: URL(fileURLWithPath: file))
+      let broker = try DevBroker()
+      try broker.createTopic(named: "payments", partitions: 1)
+      try broker.createTopic(named: "payment-alerts", partitions: 1)
+      let lines = (0..<400).map { number in
+        Array(
+          #"{"id":"e\#(number)","customer":\#(number % 40),"amount":\#(number * 37 % 1_000),"fraud":\#(number % 3 == 0)}"#
+            .utf8)
+      }
+      try TestSite.send(lines, to: "payments", partitions: 1, of: broker)
+      let processed = try Program.run([
+        "process", "--pipeline", file, "--brokers", broker.bootstrapServers, "--database", database.url, "--until-end",
+        "--json",
+      ])
+      #expect(processed.code == 0, "\(processed)")
+      #expect(processed.output.contains(#""experiments":{"new":{"share":0.5"#), "\(processed.output)")
+
+      // Every alert of the table is in the topic, once, by its customer.
+      let ids = try database.text("SELECT alert_id FROM fraud.alerts").split(separator: "\n").map(String.init)
+      #expect(ids.count > 60)
+      let published = try read("payment-alerts", ids.count, broker)
+      #expect(published.map(\.id).sorted() == ids.sorted(), "\(processed.errors)")
+      #expect(published.allSatisfy { Int($0.key ?? "") != nil })
+      #expect(try database.count("SELECT count(*) FROM fraud.alert_outbox") == 0)
+      #expect(processed.errors.contains("alerts published to payment-alerts"), "\(processed.errors)")
+
+      // Customers of the control arm are never alerted on by the new rule.
+      let alerted = try database.text(
+        "SELECT DISTINCT transaction_data ->> 'customer' FROM fraud.alerts WHERE rule_id = 'new'")
+      for customer in alerted.split(separator: "\n") {
+        #expect(Experiment.isTreated(rule: "new", key: String(customer), share: 5_000))
+      }
+      let arms = try Program.run(["pipeline", "compare", "p", "--database", database.url, "--json"])
+      let object = try JSONSerialization.jsonObject(with: Data(arms.output.utf8)) as? [String: Any]
+      let (treated, control) = (object?["treated"] as? [String: Any], object?["control"] as? [String: Any])
+      #expect((treated?["events"] as? Int ?? 0) + (control?["events"] as? Int ?? 0) == 400, "\(arms)")
+      #expect((treated?["alert_rate_interval"] as? [Double])?.count == 2, "\(arms)")
+      let table = try Program.run(["pipeline", "compare", "1", "--database", database.url])
+      #expect(table.output.contains("in force") && table.output.contains("PRECISION"), "\(table)")
+
+      let features = try Program.run(["features", "show", "7", "--database", database.url, "--json"])
+      #expect(features.output.contains(#""features" : {"seen": 10}"#), "\(features)")
+      #expect(features.output.contains(#""offset" : 367"#), "\(features)")
+      #expect(try database.count("SELECT count(*) FROM fraud.online_features") == 40)
+      #expect(try Program.run(["features", "show", "99", "--database", database.url]).code == 1)
+    }
+  }
+
+  private func read(_ topic: String, _ count: Int, _ broker: DevBroker) throws -> [(id: String, key: String?)] {
+    var configuration = ConsumerConfiguration(
+      connection: KafkaConnection(brokers: broker.bootstrapServers), group: "reader")
+    configuration.suitDevBroker()
+    let consumer = try KafkaConsumer(configuration)
+    defer { consumer.close() }
+    try consumer.assign([TopicPartition(topic: topic, partition: 0): .beginning])
+    var found: [(id: String, key: String?)] = []
+    var batch = MessageBatch()
+    var isAtEnd = false
+    let deadline = ContinuousClock.now + .seconds(60)
+    while !isAtEnd || found.count < count, ContinuousClock.now < deadline {
+      if case .reachedEnd = try consumer.poll(into: &batch, timeout: .milliseconds(100)) { isAtEnd = true }
+      for message in batch.messages {
+        guard let value = message.value else { continue }
+        let alert = try JSONSerialization.jsonObject(with: Data(batch.bytes[value])) as? [String: Any]
+        let key = message.key.map { String(decoding: batch.bytes[$0], as: UTF8.self) }
+        found.append((alert?["alert_id"] as? String ?? "", key))
+      }
+    }
+    return found
+  }
+}
