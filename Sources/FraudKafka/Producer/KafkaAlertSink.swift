@@ -24,6 +24,7 @@ public struct KafkaAlertSink: AlertSink, ~Copyable {
   /// The id by which brokers know the sinks of a pipeline.
   public static func transactionalID(pipeline: String) -> String { "fraud-alerts-" + pipeline }
 
+  /// Takes the place of any older sink of the pipeline, and reads which batch was published last.
   public mutating func lastBatch() throws -> UniqueID? {
     producer = nil
     let producer = try KafkaProducer(
@@ -44,6 +45,7 @@ public struct KafkaAlertSink: AlertSink, ~Copyable {
     return nil
   }
 
+  /// Publishes a batch in one transaction.
   public mutating func deliver(_ alerts: [OutgoingAlert], batch: UniqueID) throws {
     guard let producer else {
       throw KafkaError(code: .fatal, message: "alerts cannot be published before the last batch is known")
