@@ -14,7 +14,8 @@ struct ArchiveCommand: ParsableCommand {
         duckdb -c "SELECT pipeline, date, count(*) FROM '.fraud/archive/raw_transactions/**/*.parquet' GROUP BY ALL"
       """,
     subcommands: [
-      ArchiveList.self, ArchiveVerify.self, ArchiveCat.self, ArchiveExport.self, ArchiveCompact.self, ArchivePrune.self,
+      ArchiveList.self, ArchiveVerify.self, ArchiveCat.self, ArchiveExport.self, ArchiveCompact.self,
+      ArchiveDecide.self, ArchivePrune.self,
     ])
 }
 
@@ -291,6 +292,47 @@ struct ArchiveCompact: ParsableCommand {
   }
 }
 
+struct ArchiveDecide: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "decide", abstract: "Keep the decisions of all archived events as Parquet files.",
+    discussion: """
+      Decides every archived event that has no decision yet, in the order of each partition, and writes what was decided to
+      the archive's folder fraud_detection, and rows of aggregations to aggregations. `process --archive` does the same where
+      the pipeline says archive: {decisions: true}; this is for events that were archived before. What is decided stays.
+
+      EXAMPLES
+        fraudctl archive decide --pipeline pipeline.yaml
+        duckdb -c "SELECT decision, count(*) FROM '.fraud/archive/fraud_detection/**/*.parquet' GROUP BY ALL"
+      """)
+
+  @Option(help: ArgumentHelp("The archive's folder.", valueName: "dir"))
+  var archive = ".fraud/archive"
+
+  @Option(help: ArgumentHelp("The definition that decides, YAML or JSON.", valueName: "file"), completion: .file())
+  var pipeline: String
+
+  @OptionGroup var output: OutputOptions
+
+  func run() throws {
+    try reporting {
+      Interruption.watch()
+      guard FileManager.default.fileExists(atPath: archive) else {
+        throw Failure.invalid("there is no archive at \(archive); name one with --archive")
+      }
+      let loaded = try LoadedPipeline(file: pipeline)
+      var keeper = DecisionKeeper(
+        ArchiveDirectory(root: archive), pipeline: loaded.pipeline, version: nil, lists: loaded.lists)
+      try keeper.step { Interruption.isRequested }
+      if output.json {
+        Terminal.standardOutput.line("{\"files\":\(keeper.fileCount),\"complete\":\(!Interruption.isRequested)}")
+      } else {
+        Terminal.standardError.message("\(grouped(keeper.fileCount)) files of decisions written", style: .success)
+      }
+      if Interruption.isRequested { throw ExitCode.interrupted }
+    }
+  }
+}
+
 struct ArchivePrune: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "prune", abstract: "Remove files of days long past, and leftovers.",
@@ -318,7 +360,7 @@ struct ArchivePrune: ParsableCommand {
       let now = Int(Date().timeIntervalSince1970)
       let firstDay = try olderThan.map { now / 86_400 - (try days($0)) }
       let pruning = try place.directory.prune(keepingFrom: firstDay, now: now, dryRun: !yes, place.filter)
-      let paths = pruning.expired.map(\.path) + pruning.leftovers
+      let paths = pruning.expired.map(\.path) + pruning.besides + pruning.leftovers
       if output.json {
         for path in paths {
           var text = Array("{\"path\":".utf8)

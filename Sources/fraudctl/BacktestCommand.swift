@@ -97,12 +97,7 @@ struct BacktestCommand: ParsableCommand {
       progress.clear()
       let seconds = start.duration(to: .now) / .seconds(1)
       if let html {
-        let page = BacktestPage(report: report).text
-        do {
-          try page.write(toFile: html, atomically: true, encoding: .utf8)
-        } catch {
-          throw Failure.failed("cannot write \(html): \(explain(error))")
-        }
+        try writeWhole(BacktestPage(report: report).text, to: html)
       }
       if format.json {
         Terminal.standardOutput.line(String(decoding: report.json(seconds: seconds), as: UTF8.self))

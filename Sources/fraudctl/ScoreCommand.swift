@@ -97,11 +97,7 @@ struct ScoreCommand: ParsableCommand {
       Terminal.standardOutput.write(text)
       return
     }
-    do {
-      try text.write(toFile: path, atomically: true, encoding: .utf8)
-    } catch {
-      throw Failure.failed("cannot write \(path): \(explain(error))")
-    }
+    try writeWhole(text, to: path)
   }
 }
 

@@ -206,6 +206,8 @@ extension ArchiveDirectory {
   public struct Pruning: Sendable {
     /// Files whose day is over and older than asked.
     public var expired: [ArchiveFile] = []
+    /// Paths of the decisions and aggregations of such days.
+    public var besides: [String] = []
     /// Paths of replaced files that readers no longer need, and of unfinished ones that a crash left.
     public var leftovers: [String] = []
     /// Bytes of all of them.
@@ -232,14 +234,27 @@ extension ArchiveDirectory {
       pruning.byteCount += byteCount(of: file)
       if !dryRun { try removeFile(path(of: file)) }
     }
-    for set in [ArchiveFile.set, "\(Self.replacedFolder)/\(ArchiveFile.set)"] {
+    let besides = [DecisionKeeper.decisionsSet, DecisionKeeper.aggregatesSet]
+    if let firstDay {
+      for set in besides {
+        for pipeline in try pipelines(inSet: set) where filter.pipeline == nil || filter.pipeline == pipeline {
+          for file in try files(inSet: set, pipeline: pipeline) where file.day < firstDay {
+            let path = set + file.path.dropFirst(ArchiveFile.set.count)
+            pruning.besides.append(path)
+            pruning.byteCount += fileStatus("\(root)/\(path)")?.byteCount ?? 0
+            if !dryRun { try removeFile("\(root)/\(path)") }
+          }
+        }
+      }
+    }
+    for set in [ArchiveFile.set, "\(Self.replacedFolder)/\(ArchiveFile.set)"] + besides {
       for pipeline in try names(inFolder: "\(root)/\(set)") {
         if let wanted = filter.pipeline, pipeline != "pipeline=\(wanted)" { continue }
         for date in try names(inFolder: "\(root)/\(set)/\(pipeline)") {
           for name in try names(inFolder: "\(root)/\(set)/\(pipeline)/\(date)") {
             let path = "\(set)/\(pipeline)/\(date)/\(name)"
             let isUnfinished = name.hasPrefix(".") && name.contains(".parquet.tmp.")
-            guard isUnfinished || set != ArchiveFile.set, let status = fileStatus("\(root)/\(path)"),
+            guard isUnfinished || set.hasPrefix(Self.replacedFolder), let status = fileStatus("\(root)/\(path)"),
               now - status.modified > Self.leftoverSeconds
             else { continue }
             pruning.leftovers.append(path)

@@ -7,7 +7,7 @@ internal import FraudCore
 /// name follows from the data alone: whoever writes the same events again writes the same file.
 public struct ArchiveFile: Sendable, Hashable {
   /// The folder of events below the archive's root.
-  static let set = "raw_transactions"
+  package static let set = "raw_transactions"
 
   /// The pipeline that read the events.
   public var pipeline: String

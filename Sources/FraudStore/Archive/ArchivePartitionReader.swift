@@ -137,8 +137,8 @@ extension ArchiveDirectory {
   }
 
   /// The pipelines that have files.
-  package func pipelines() throws(StoreError) -> [String] {
-    try names(inFolder: "\(root)/\(ArchiveFile.set)")
+  package func pipelines(inSet set: String = ArchiveFile.set) throws(StoreError) -> [String] {
+    try names(inFolder: "\(root)/\(set)")
       .filter { $0.hasPrefix("pipeline=") }.map { String($0.dropFirst("pipeline=".count)) }.sorted()
   }
 

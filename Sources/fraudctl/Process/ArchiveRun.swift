@@ -18,14 +18,18 @@ final class ArchiveRun: Sendable {
 
   let pipeline: Pipeline
   private let version: Int
+  private let lists: [String: ListValues]
   private let root: String
   private let options: PipelineRun.Options
   private let state = Mutex(Status())
   private let isStopping = Atomic<Bool>(false)
 
   /// - Parameter options: those of the processing run; its group's name is extended.
-  init(_ pipeline: Pipeline, version: Int, root: String, options: PipelineRun.Options) {
+  init(
+    _ pipeline: Pipeline, version: Int, lists: [String: ListValues], root: String, options: PipelineRun.Options
+  ) {
     self.pipeline = pipeline
+    self.lists = lists
     self.version = version
     self.root = root
     self.options = options
@@ -73,15 +77,34 @@ final class ArchiveRun: Sendable {
     settings.bloomFilters = Set(definition.archive.bloomFilters)
     var archiver = Archiver(
       pipeline, settings: settings, generation: isDevBroker ? "dev" : cluster ?? "0", source: consumer)
+    var keeper =
+      definition.archive.decisions
+      ? DecisionKeeper(ArchiveDirectory(root: root), pipeline: pipeline, version: version, lists: lists) : nil
+    var decidedFileCount = -1
     let start = ContinuousClock.now
     var isAtEnd = false
     while !isAtEnd && !isStopping.load(ordering: .relaxed) {
       try archiver.step(now: start.duration(to: .now))
       isAtEnd = options.untilEnd && archiver.isAtEnd
       report(archiver)
+      if archiver.fileCount != decidedFileCount {
+        decidedFileCount = archiver.fileCount
+        try decide(&keeper)
+      }
     }
     try archiver.finish(endingFiles: isAtEnd)
     report(archiver)
+    if isAtEnd { try decide(&keeper) }
+  }
+
+  /// Keeps the decisions of what is archived. Where the disk takes no files, the next file is another try.
+  private func decide(_ keeper: inout DecisionKeeper?) throws {
+    do throws(StoreError) {
+      try keeper?.step { isStopping.load(ordering: .relaxed) && !options.untilEnd }
+    } catch {
+      guard error.code == .file else { throw error }
+      state.withLock { $0.isHolding = error.message }
+    }
   }
 
   private func report(_ archiver: borrowing Archiver<KafkaConsumer>) {

@@ -7,18 +7,7 @@ struct MetricsFile {
   let path: String
 
   func write(_ statuses: [PipelineRun.Status]) throws {
-    let text = Self.text(statuses)
-    let draft = "\(path).\(getpid()).tmp"
-    do {
-      try Data(text.utf8).write(to: URL(fileURLWithPath: draft))
-    } catch {
-      throw Failure.failed("cannot write \(path): \(explain(error))")
-    }
-    guard unsafe rename(draft, path) == 0 else {
-      let reason = unsafe String(cString: strerror(errno))
-      unsafe unlink(draft)
-      throw Failure.failed("cannot write \(path): \(reason)")
-    }
+    try writeWhole(Self.text(statuses), to: path)
   }
 
   static func text(_ statuses: [PipelineRun.Status]) -> String {

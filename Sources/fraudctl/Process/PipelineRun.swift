@@ -39,7 +39,7 @@ final class PipelineRun: Sendable {
   let pipeline: Pipeline
   let id: Int
   let version: Int
-  private let lists: [String: ListValues]
+  let lists: [String: ListValues]
   let options: Options
   private let state: Mutex<Status>
   private let isStopping = Atomic<Bool>(false)

@@ -91,7 +91,9 @@ struct ProcessCommand: ParsableCommand {
         }
         announce(runs)
         let archives = runs.compactMap { run in
-          archive.map { ArchiveRun(run.pipeline, version: run.version, root: $0, options: run.options) }
+          archive.map {
+            ArchiveRun(run.pipeline, version: run.version, lists: run.lists, root: $0, options: run.options)
+          }
         }
         for run in runs { run.start() }
         for archive in archives { archive.start() }

@@ -18,7 +18,7 @@ struct ReplayTests {
     event_id: id
     event_time: at
     key: user
-    archive: {raw: RAW}
+    archive: {raw: RAW, decisions: true}
     features:
       - {name: n, function: count, by: user, window: 1h, include_current: true}
     rules:
@@ -81,6 +81,11 @@ struct ReplayTests {
       ).wait(120)
       #expect(processed.code == 0, "\(processed.errors)")
       let original = try Self.records("tx", broker, partitions: 4, count: count)
+
+      // The decision of every event lies beside it.
+      let decided = try Program.run(["archive", "cat", folder + "/archive/fraud_detection"])
+      #expect(decided.code == 0 && decided.lines.count == count, "\(decided.errors)")
+      #expect(decided.output.contains("\"decision\":\"alert\"") && decided.output.contains("\"pipeline_version\":1"))
 
       // Interrupted right away, it says where; from there it goes on.
       let arguments = ["replay", "--pipeline", file, "--archive", folder + "/archive", "--topic", "again"] + common
