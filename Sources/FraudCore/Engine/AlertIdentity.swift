@@ -11,6 +11,9 @@ package struct AlertIdentity: Sendable {
     for text in [pipeline, source.topic, source.generation, "\(source.partition)"] {
       hash.updateWithCount(text.utf8)
     }
+    // An offset's text has less than 256 bytes: of its count only the last byte differs. Where a block of the hash ends in
+    // between, it is hashed once instead of for every alert.
+    for _ in 0..<7 { hash.append(0) }
     prefix = hash
   }
 
@@ -20,7 +23,9 @@ package struct AlertIdentity: Sendable {
   /// - Parameter rule: the rule's id; empty for one alert a decision.
   package func id(offset: Int64, rule: String) -> UniqueID {
     var hash = prefix
-    hash.updateWithCount("\(offset)".utf8)
+    let digits = "\(offset)".utf8
+    hash.append(UInt8(digits.count))
+    for byte in digits { hash.append(byte) }
     hash.updateWithCount(rule.utf8)
     let head = hash.finalizedHead()
     return UniqueID(high: head.0, low: head.1)

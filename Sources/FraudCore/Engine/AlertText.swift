@@ -7,6 +7,8 @@ package struct AlertText: Sendable {
   /// For each rule, and last for one alert a decision, from `,"rule_id":` to `,"severity":`.
   private let ruleParts: [[UInt8]]
   private let tail: [UInt8]
+  /// For each rule, `{"rule_id":…,"contribution":` and, for each computed column that it reads, what stands before its value.
+  private let reasonParts: [(head: [UInt8], values: [(column: Int, name: [UInt8])])]
   private var identity: AlertIdentity
   private let redaction: Redaction
 
@@ -29,6 +31,18 @@ package struct AlertText: Sendable {
     }
     parts.append(Array(",\"rule_id\":null,\"rule_description\":null".utf8))
     ruleParts = parts
+    reasonParts = pipeline.rules.map { rule in
+      var head = Array("{\"rule_id\":".utf8)
+      JSONText.append(string: rule.id, to: &head)
+      head += Array(",\"contribution\":".utf8)
+      let values = rule.computedColumns.enumerated().map { index, column in
+        var name = Array(index == 0 ? ",\"values\":{".utf8 : ",".utf8)
+        JSONText.append(string: pipeline.layout.columns[column].name, to: &name)
+        name.append(UInt8(ascii: ":"))
+        return (column, name)
+      }
+      return (head, values)
+    }
     var tail = Array(",\"topic\":".utf8)
     JSONText.append(string: source.topic, to: &tail)
     tail += Array(",\"partition\":\(source.partition),\"offset\":".utf8)
@@ -49,7 +63,7 @@ package struct AlertText: Sendable {
     text.append(contentsOf: engine.severity(of: draft).rawValue.utf8)
     text.append(UInt8(ascii: "\""))
     appendScore(engine.decision(at: draft.decision), to: &text)
-    appendReasons(engine.reasons(at: draft.decision, batch: batch), to: &text)
+    appendReasons(at: draft.decision, row: row, of: engine, batch: batch, to: &text)
     appendPosition(position, to: &text)
     text.append(contentsOf: ",\"transaction_data\":".utf8)
     redaction.append(eventOf: row, of: batch, to: &text)
@@ -104,7 +118,7 @@ package struct AlertText: Sendable {
 
   private func appendScore(_ decision: Decision, to text: inout [UInt8]) {
     text.append(contentsOf: ",\"score\":".utf8)
-    text.append(contentsOf: decision.score.description.utf8)
+    decision.score.append(to: &text)
     text.append(contentsOf: ",\"risk_level\":".utf8)
     JSONText.append(string: decision.riskLevel, to: &text)
   }
@@ -112,6 +126,32 @@ package struct AlertText: Sendable {
   private func appendReasons(_ reasons: [Reason], to text: inout [UInt8]) {
     text.append(contentsOf: ",\"reasons\":".utf8)
     Reason.append(reasons, to: &text)
+  }
+
+  /// Appends the reasons of a decided row without making them first, which most alerts' time would go into.
+  private func appendReasons(
+    at index: Int, row: Int, of engine: borrowing Engine, batch: EventBatch, to text: inout [UInt8]
+  ) {
+    guard index >= 0, !engine.hasFlags(row: row) else {
+      return appendReasons(engine.reasons(at: index, batch: batch), to: &text)
+    }
+    text.append(contentsOf: ",\"reasons\":[".utf8)
+    var isFirst = true
+    // The closure holds these alone: all of the struct would be copied for every alert.
+    let parts = reasonParts
+    engine.forEachContribution(at: index, row: row) { rule, amount in
+      if !isFirst { text.append(UInt8(ascii: ",")) }
+      isFirst = false
+      text.append(contentsOf: parts[rule].head)
+      amount.append(to: &text)
+      for index in parts[rule].values.indices {
+        text.append(contentsOf: parts[rule].values[index].name)
+        JSONText.append(column: parts[rule].values[index].column, row: row, of: batch, to: &text)
+      }
+      if !parts[rule].values.isEmpty { text.append(UInt8(ascii: "}")) }
+      text.append(UInt8(ascii: "}"))
+    }
+    text.append(UInt8(ascii: "]"))
   }
 
   private func appendPosition(_ position: EventPosition, to text: inout [UInt8]) {
@@ -131,7 +171,7 @@ extension Reason {
       text.append(contentsOf: "{\"rule_id\":".utf8)
       JSONText.append(string: reason.ruleID, to: &text)
       text.append(contentsOf: ",\"contribution\":".utf8)
-      text.append(contentsOf: reason.contribution.description.utf8)
+      reason.contribution.append(to: &text)
       if !reason.values.isEmpty {
         text.append(contentsOf: ",\"values\":".utf8)
         var object = JSONObjectText()

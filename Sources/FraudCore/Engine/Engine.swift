@@ -236,6 +236,23 @@ extension Engine {
     return gravest ?? .critical
   }
 
+  /// Whether there may be more to say of a row's features than their values.
+  func hasFlags(row: Int) -> Bool {
+    !pipeline.features.sketches.isEmpty || features.truncatedCount > 0
+      || features.late[row >> 6] >> UInt64(row & 63) & 1 == 1
+  }
+
+  /// Calls `body` with each live rule that triggered on a decided row and what it added to the score.
+  func forEachContribution(at index: Int, row: Int, _ body: (_ rule: Int, _ amount: Score) -> Void) {
+    if case .basisPoints(let score) = decisions.scores[index], pipeline.scoring.sum(of: row, outcomes) == score {
+      pipeline.scoring.forEachWeight(of: row, outcomes) { body($0, .basisPoints($1)) }
+      return
+    }
+    for part in pipeline.scoring.contributions(of: row, at: index, outcomes: outcomes, decisions: decisions) {
+      body(part.rule, part.amount)
+    }
+  }
+
   /// The live rules that triggered on a decided row and what each added to its score.
   package func reasons(at index: Int, batch: EventBatch) -> [Reason] {
     guard index >= 0 else { return [] }

@@ -66,7 +66,7 @@ extension FeatureTable {
 
   /// The neighbours of a node met after a time, in the order of their hashes; whether some were dropped.
   private func appendNeighbours(of node: UInt64, after: Int64?, to neighbours: inout [UInt64]) -> Bool {
-    let record = record(ofNode: node)
+    let record = record(ofWord: node)
     guard record != 0 else { return false }
     let base = record * layout.width
     let block = HeapBlock(word: keys.records[base + 3])
@@ -81,10 +81,10 @@ extension FeatureTable {
 
   /// Remembers that two nodes met.
   private mutating func join(_ node: UInt64, _ neighbour: UInt64, at t: Int64, plan: GraphPlan, horizon: Int64) {
-    var record = record(ofNode: node)
+    var record = record(ofWord: node)
     if record == 0 {
       if isFull { makeRoom(horizon: horizon) }
-      record = insert(node: node)
+      record = insert(word: node)
       keys.records[record * layout.width + 1] = UInt64(bitPattern: t)
     }
     let base = record * layout.width

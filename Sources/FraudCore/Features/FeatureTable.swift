@@ -356,11 +356,11 @@ struct FeatureTable: Sendable {
   /// The hash by which a key that is text finds its place.
   func hash(ofKey key: Span<UInt8>) -> UInt64 { StableHash.hash(key, seed: seed) }
 
-  /// The record of a node, or 0.
-  func record(ofNode node: UInt64) -> Int { keys.find(node, hash: Self.hash(node, seed: seed)) }
+  /// The record of a key that is a word, or 0.
+  func record(ofWord word: UInt64) -> Int { keys.find(word, hash: Self.hash(word, seed: seed)) }
 
-  /// Adds a node that is not there.
-  mutating func insert(node: UInt64) -> Int { keys.insert(node, hash: Self.hash(node, seed: seed)) }
+  /// Adds a key that is a word and not there.
+  mutating func insert(word: UInt64) -> Int { keys.insert(word, hash: Self.hash(word, seed: seed)) }
 
   /// Takes back that keys went because of a limit.
   mutating func forgetEvictions(_ count: Int) { evictedCount -= count }

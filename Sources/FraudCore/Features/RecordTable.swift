@@ -140,6 +140,13 @@ struct RecordTable: Sendable {
     return record
   }
 
+  /// Makes room for keys that are about to come.
+  mutating func expect(_ more: Int) {
+    while (count + more) * 4 > slots.count * 3 { growSlots() }
+    // Few keys come often, and an exact capacity each time would copy everything each time.
+    if more > recordLimit { records.reserveCapacity(records.count + more * width) }
+  }
+
   mutating func trackChanges() { tracksChanges = true }
 
   /// Remembers that a record changed.

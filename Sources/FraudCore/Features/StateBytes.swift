@@ -10,6 +10,13 @@ struct StateWriter {
     return storage
   }
 
+  /// Makes room for about this many bytes more, so that a large state is not copied while it is written.
+  mutating func expect(_ more: Int) {
+    guard storage.count - count < more else { return }
+    storage.reserveCapacity(count + more)
+    storage.append(contentsOf: repeatElement(0, count: count + more - storage.count))
+  }
+
   private mutating func reserve(_ more: Int) {
     if storage.count - count < more {
       storage.append(contentsOf: repeatElement(0, count: max(more, storage.count, 1 << 12)))
@@ -25,9 +32,9 @@ struct StateWriter {
   mutating func write(word: UInt64) {
     reserve(8)
     let place = count
+    count += 8
     var span = storage.mutableSpan
-    for index in 0..<8 { span[place &+ index] = UInt8(truncatingIfNeeded: word >> UInt64(8 &* index)) }
-    count = place + 8
+    span.store(word, at: place)
   }
 
   /// Writes words one after the other.
@@ -36,8 +43,7 @@ struct StateWriter {
     var place = count
     var span = storage.mutableSpan
     for index in words.indices {
-      let word = words[index]
-      for index in 0..<8 { span[place &+ index] = UInt8(truncatingIfNeeded: word >> UInt64(8 &* index)) }
+      span.store(words[index], at: place)
       place &+= 8
     }
     count = place
@@ -98,6 +104,9 @@ struct StateReader {
 
   var isAtEnd: Bool { at == end }
 
+  /// Bytes that were not read yet.
+  var left: Int { end - at }
+
   func fail(_ message: String) -> StateFormatError {
     StateFormatError(description: "state of features: \(message) at byte \(at)")
   }
@@ -110,10 +119,8 @@ struct StateReader {
 
   mutating func word() throws(StateFormatError) -> UInt64 {
     guard end - at >= 8 else { throw fail("the end comes too early") }
-    var word: UInt64 = 0
-    for index in 0..<8 { word |= UInt64(bytes[at + index]) << UInt64(8 * index) }
     at += 8
-    return word
+    return bytes.span.word(at: at - 8)
   }
 
   /// Reads a part of exactly these words, or `false` where the part that comes has another size.
@@ -123,7 +130,10 @@ struct StateReader {
     for index in 0..<4 { size |= Int(bytes[at + index]) << (8 * index) }
     guard size == count * 8, end - at - 4 >= size else { return false }
     at += 4
-    for index in 0..<count { words[place + index] = try word() }
+    let start = at
+    at += 8 * count
+    let span = bytes.span
+    for index in 0..<count { words[place &+ index] = span.word(at: start &+ 8 &* index) }
     return true
   }
 

@@ -29,6 +29,26 @@ public enum Score: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
+extension Score {
+  /// Appends ``description``.
+  func append(to text: inout [UInt8]) {
+    guard case .basisPoints(let count) = self, (0...99_999).contains(count) else {
+      text.append(contentsOf: description.utf8)
+      return
+    }
+    text.append(UInt8(ascii: "0") + UInt8(count / 10_000))
+    var fraction = count % 10_000
+    guard fraction > 0 else { return }
+    text.append(UInt8(ascii: "."))
+    var place = 1_000
+    while fraction > 0 {
+      text.append(UInt8(ascii: "0") + UInt8(fraction / place))
+      fraction %= place
+      place /= 10
+    }
+  }
+}
+
 /// `7000` as `0.7`, `10000` as `1`, `12345` as `1.2345`.
 package func decimalText(basisPoints count: Int) -> String {
   let magnitude = count.magnitude

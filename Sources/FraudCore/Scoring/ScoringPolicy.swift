@@ -126,6 +126,22 @@ public struct ScoringPolicy: Sendable {
     return Decision(verdict: .noAlert, score: score, riskLevel: definition.bands.name(of: score))
   }
 
+  /// Calls `body` with each live rule that triggered on a row and its weight.
+  func forEachWeight(
+    of row: Int, _ outcomes: borrowing RuleOutcomes, _ body: (_ rule: Int, _ weight: Int) -> Void
+  ) {
+    for rule in rules.indices where rules[rule].live && outcomes.isTriggered(rule: rule, row: row) {
+      body(rule, rules[rule].weight)
+    }
+  }
+
+  /// The weights of the live rules that triggered on a row, added up.
+  func sum(of row: Int, _ outcomes: borrowing RuleOutcomes) -> Int {
+    var sum = 0
+    forEachWeight(of: row, outcomes) { sum += $1 }
+    return sum
+  }
+
   /// What each live rule that triggered added to a row's score, in the order of the definition. Under `model`, nothing.
   package func contributions(
     of row: Int, at index: Int, outcomes: borrowing RuleOutcomes, decisions: borrowing Decisions

@@ -40,6 +40,16 @@ extension Span<UInt8> {
   }
 }
 
+extension MutableSpan<UInt8> {
+  /// Stores a word's eight bytes from `index`, the lowest first. `storeBytes` checks its bounds; the view of
+  /// bytes is called unsafe because some types do not accept every pattern of bits, which words do.
+  @inline(always)
+  mutating func store(_ word: UInt64, at index: Int) {
+    var bytes = unsafe mutableBytes
+    bytes.storeBytes(of: word.littleEndian, toByteOffset: index, as: UInt64.self)
+  }
+}
+
 /// The index of the first true lane, or 16 where there is none.
 @inline(always)
 func firstTrue(_ mask: SIMDMask<SIMD16<Int8>>) -> Int {

@@ -38,6 +38,9 @@ import Testing
       "order-features", "Pipelines/Samples/order-features.ndjson",
       "burst 1, amount 1, anonymous 1, geography 1, history 1, device-ring 1"
     ),
+    (
+      "order-joins", "Pipelines/Samples/order-joins.ndjson", "elsewhere 1, payment 1, failed 1, bot 1"
+    ),
     ("paysim", "Pipelines/Samples/paysim.ndjson", "large-transfer 1, burst 4, fan-out 3, unusual 1"),
     (
       "scorecard", "Pipelines/Samples/scorecard.ndjson",
@@ -132,6 +135,21 @@ import Testing
     levels[scored.decision.riskLevel, default: 0] += 1
   }
   #expect(levels["CRITICAL"] == 14)
+}
+
+/// S3's joins: in whatever order the four parts of an order come, the last of them completes it, and every rule sees all of it.
+@Test func partsOfAnOrderMayComeInAnyOrder() throws {
+  let loaded = try LoadedPipeline(file: "\(TestSite.pipelines)/order-joins.yaml")
+  let sample = try Data(contentsOf: URL(fileURLWithPath: "\(TestSite.pipelines)/Samples/order-joins.ndjson"))
+  let parts = sample.split(separator: UInt8(ascii: "\n")).prefix(4).map { Array($0) }
+  for number in 0..<24 {
+    var rest = parts
+    let order = [number % 4, number / 4 % 3, number / 12, 0].map { rest.remove(at: $0) }
+    var engine = Engine(loaded.pipeline, lists: loaded.lists)
+    let scored = try order.map { try engine.score($0) }
+    #expect(scored.map { $0.alerts.count } == [0, 0, 0, 1], "order \(number)")
+    #expect(scored[3].reasons.map(\.ruleID) == ["elsewhere", "payment", "failed", "bot"], "order \(number)")
+  }
 }
 
 /// Files that lie beside the checkout and are no part of it.
