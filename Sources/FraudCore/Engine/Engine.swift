@@ -173,7 +173,7 @@ public struct Engine: Sendable {
       let perRule = pipeline.definition.scoring.alerts == .perRule
       let before = alerts.count
       for rule in pipeline.rules.indices
-      where pipeline.rules[rule].mode == .live && outcomes.isTriggered(rule: rule, row: row) {
+      where outcomes.isTriggered(rule: rule, row: row) && pipeline.rules[rule].mode == .live {
         summary.rules[rule].matches += 1
         if perRule { alerts.append(AlertDraft(row: Int32(row), rule: rule, decision: index)) }
       }
@@ -229,7 +229,7 @@ extension Engine {
     if let rule = draft.rule { return pipeline.rules[rule].severity }
     var gravest: Severity?
     for rule in pipeline.rules.indices
-    where pipeline.rules[rule].mode == .live && outcomes.isTriggered(rule: rule, row: Int(draft.row)) {
+    where outcomes.isTriggered(rule: rule, row: Int(draft.row)) && pipeline.rules[rule].mode == .live {
       let severity = pipeline.rules[rule].severity
       if severity.rank < gravest?.rank ?? .max { gravest = severity }
     }

@@ -147,7 +147,7 @@ public struct ScoringPolicy: Sendable {
     of row: Int, at index: Int, outcomes: borrowing RuleOutcomes, decisions: borrowing Decisions
   ) -> [Contribution] {
     var triggered: [Int] = []
-    for rule in rules.indices where rules[rule].live && outcomes.isTriggered(rule: rule, row: row) {
+    for rule in rules.indices where outcomes.isTriggered(rule: rule, row: row) && rules[rule].live {
       triggered.append(rule)
     }
     return contributions(of: triggered, score: decisions.scores[index])

@@ -12,6 +12,7 @@ private let compiler = ExpressionCompiler(layout: layout)
   "typeof(INTERVAL 1 DAY + INTERVAL 1 SECOND) = 'interval day to second'",
   "typeof(coalesce(INTERVAL 1 YEAR, INTERVAL 1 MONTH)) = 'interval year to month'",
   "DATE '2024-01-31' + INTERVAL 1 DAY = DATE '2024-02-01'", "extract(HOUR FROM INTERVAL '1 10' DAY TO HOUR) = 10",
+  "12345678901234567890.5 DIV 1 = -6101065172474983726", "regexp_substr('abc', 'x*') IS NULL",
   "to_date(20240301, 'yyyyMMdd') = DATE '2024-03-01'", "to_date(2024) = DATE '2024-01-01'", "cbrt(27.0) = 3",
   "cbrt(-0.001D) = -0.1D",
 ])

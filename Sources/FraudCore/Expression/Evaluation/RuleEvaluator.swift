@@ -67,21 +67,27 @@ public struct RuleEvaluator: Sendable {
       let result = LogicOperand(plan.results[rule])
       let start = rule * outcomes.stride
       let truth = load(result.truth, batch, Rows.self) & rows
+      put(truth, words, &outcomes.triggered, start)
       if result.valid == .all {
-        for word in 0..<words {
-          outcomes.triggered[start + word] = truth[word]
-          outcomes.error[start + word] = 0
-          outcomes.null[start + word] = 0
-        }
+        put(Rows.none, words, &outcomes.error, start)
+        put(Rows.none, words, &outcomes.null, start)
         continue
       }
       let error = load(result.error, batch, Rows.self) & rows
-      let null = rows & ~(load(result.valid, batch, Rows.self) | error)
-      for word in 0..<words {
-        outcomes.triggered[start + word] = truth[word]
-        outcomes.error[start + word] = error[word]
-        outcomes.null[start + word] = null[word]
-      }
+      put(error, words, &outcomes.error, start)
+      put(rows & ~(load(result.valid, batch, Rows.self) | error), words, &outcomes.null, start)
+    }
+  }
+
+  /// Writes a rule's rows in one go. Where a rule has fewer words than a set, what spills over is the next rule's, which
+  /// comes next.
+  @inline(__always)
+  private func put<Rows: RowSet>(_ rows: Rows, _ words: Int, _ bits: inout [UInt64], _ start: Int) {
+    if start &+ Self.bitmapWords <= bits.count {
+      var span = bits.mutableSpan
+      rows.store(to: &span, at: start)
+    } else {
+      for word in 0..<words { bits[start + word] = rows[word] }
     }
   }
 

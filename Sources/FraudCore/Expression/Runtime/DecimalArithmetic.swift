@@ -106,7 +106,8 @@ package enum DecimalArithmetic {
       rescaled(UInt256(rest), from: scale, to: resultScale), negative: a < 0, precision: resultPrecision)
   }
 
-  /// `DIV`: the quotient truncated toward zero, as a BIGINT.
+  /// `DIV`: the quotient truncated toward zero, as a BIGINT: its low 64 bits, as Spark has it, where it does not fit. More
+  /// than 38 digits raise.
   package static func integralQuotient(
     _ a: Int128, scale aScale: Int, _ b: Int128, scale bScale: Int
   ) throws(EvaluationError) -> Int64 {
@@ -117,8 +118,8 @@ package enum DecimalArithmetic {
     // A divisor beyond 128 bits is greater than any dividend, which then is unscaled.
     let quotient = divisor.high != 0 ? UInt256(0) : dividend.divided(by: divisor.low).quotient
     let negative = (a < 0) != (b < 0)
-    guard quotient.high == 0, quotient.low <= UInt128(Int64.max.magnitude) + (negative ? 1 : 0) else {
-      throw .arithmeticOverflow
+    guard quotient.high == 0, quotient.low < 100_000_000_000_000_000_000_000_000_000_000_000_000 else {
+      throw .decimalOverflow
     }
     let magnitude = UInt64(truncatingIfNeeded: quotient.low)
     return negative ? Int64(bitPattern: 0 &- magnitude) : Int64(bitPattern: magnitude)

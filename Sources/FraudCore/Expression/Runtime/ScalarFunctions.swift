@@ -345,7 +345,8 @@ enum ScalarFunctions {
       // Java counts UTF-16 units.
       return .integer(Int64(String(decoding: text[..<match[0]], as: UTF8.self).utf16.count) + 1)
     case .regexpSubstr:
-      guard let match = captures.firstMatch(in: text.span, from: 0) else { return .null }
+      // No match and an empty one are the same to Spark.
+      guard let match = captures.firstMatch(in: text.span, from: 0), match[0] < match[1] else { return .null }
       return .string(Array(text[match[0]..<match[1]]))
     case .regexpReplace:
       let from = TextFunctions.offset(ofScalar: Int(clamping: arguments[3].integer - 1), in: text)
