@@ -53,6 +53,9 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
+    // The deterministic simulation of the processor: `Scripts/simulate`.
+    .executableTarget(name: "simulate", dependencies: ["FraudCore"], path: "Tests/Simulation", swiftSettings: settings),
+    .testTarget(name: "SimulationTests", dependencies: ["FraudCore", "simulate"], swiftSettings: settings),
     .testTarget(
       name: "FraudCoreTests", dependencies: ["FraudCore"], exclude: ["Cases"],
       swiftSettings: settings),

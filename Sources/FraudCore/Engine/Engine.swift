@@ -316,6 +316,16 @@ extension Engine {
       payload: payload.map { redaction.masked(rejected: $0) })
   }
 
+  /// Rejects the one message that waits in a batch, without looking at it: it made a process crash.
+  package mutating func rejectUnseen(_ batch: EventBatch) -> RejectedRecord? {
+    guard let position = batch.positions.first else { return nil }
+    summary.rejected[.crashedWorker, default: 0] += 1
+    return record(
+      RejectedEvent(
+        reason: .crashedWorker, detail: "the process crashed each time it evaluated this event", position: position),
+      of: batch)
+  }
+
   /// The latest event time of a batch's rows.
   package func latestEventTime(of batch: EventBatch) -> Int64? {
     (0..<batch.rowCount).lazy.compactMap { pipeline.eventTime(row: $0, batch: batch) }.max()

@@ -84,9 +84,20 @@ public struct RunSummary: Sendable, Hashable {
   /// Counts an event that was not accepted.
   mutating func count(rejected reason: RejectionReason) { rejected[reason, default: 0] += 1 }
 
-  /// Adds another part's counts. Both must be of the same pipeline.
+  /// Adds another part's counts, of the same pipeline. Where the other is of another version, rules are told by their ids:
+  /// what is new there is added, and the mode is the other's.
   public mutating func merge(_ other: RunSummary) {
-    precondition(rules.count == other.rules.count, "summaries of different pipelines")
+    if pipelineVersion != other.pipelineVersion || rules.count != other.rules.count {
+      let known = Dictionary(rules.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+      let present = Set(other.rules.map(\.id))
+      rules =
+        other.rules.map { rule in
+          var merged = known[rule.id] ?? Rule(id: rule.id, mode: rule.mode)
+          merged.mode = rule.mode
+          return merged
+        } + rules.filter { !present.contains($0.id) }
+      pipelineVersion = other.pipelineVersion
+    }
     accepted += other.accepted
     rejected.merge(other.rejected, uniquingKeysWith: +)
     unknownFields += other.unknownFields
@@ -95,7 +106,7 @@ public struct RunSummary: Sendable, Hashable {
     decisions += other.decisions
     alerts += other.alerts
     for index in alertsBySeverity.indices { alertsBySeverity[index] += other.alertsBySeverity[index] }
-    for index in rules.indices {
+    for index in other.rules.indices {
       rules[index].matches += other.rules[index].matches
       rules[index].errors += other.rules[index].errors
       rules[index].hits.add(other.rules[index].hits)

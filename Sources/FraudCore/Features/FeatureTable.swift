@@ -74,6 +74,18 @@ struct FeatureTable: Sendable {
   /// Bytes in use: a function of what is remembered, not of how it came to be.
   var byteCount: Int { keys.count * (layout.width * 8 + 16) + heap.usedCount * 8 }
 
+  /// Goes on with what another table of the same grouping and operations remembers.
+  ///
+  /// - Returns: whether the other is such a table; else nothing has changed.
+  mutating func take(over other: FeatureTable) -> Bool {
+    guard layout.identity == other.layout.identity, layout.width == other.layout.width, seed == other.seed,
+      layout.operations.map(\.identity) == other.layout.operations.map(\.identity)
+    else { return false }
+    (keys, heap, evictedCount, sweepCount) = (other.keys, other.heap, other.evictedCount, other.sweepCount)
+    (goneKeys, changedBuckets) = (other.goneKeys, other.changedBuckets)
+    return true
+  }
+
   /// Computes the features of all rows and folds the events in, row by row as it appears from outside.
   ///
   /// - Parameter conditions: for each of the program's conditions the rows where it holds.

@@ -18,6 +18,13 @@ public protocol Committer: ~Copyable {
   /// - Throws: a ``CommitFailure``, also where anything that should be stored is not or is damaged; what `body` throws.
   mutating func readState(of progress: PartitionProgress, _ body: (StoredBytes) throws -> Void) throws
 
+  /// Notes durably which record of a partition is about to be evaluated, or that it has been, with `nil`; the next commit of
+  /// the partition forgets it too. If the process dies in between, the next owner finds it in
+  /// ``PartitionProgress/inFlightOffset``. Only asked for after crashes.
+  ///
+  /// - Throws: a ``CommitFailure``.
+  mutating func noteInFlight(_ offset: Int64?, of progress: PartitionProgress) throws
+
   /// Commits a unit. Called again with the same unit after an error it commits it once, whatever became of the first try.
   ///
   /// - Throws: a ``CommitFailure``.
@@ -25,6 +32,11 @@ public protocol Committer: ~Copyable {
 
   /// Says that partitions are free, as a courtesy to people who look.
   mutating func release(_ progress: [PartitionProgress]) throws
+}
+
+extension Committer where Self: ~Copyable {
+  /// Notes nothing: a record that crashes its process then does so again and again.
+  public mutating func noteInFlight(_ offset: Int64?, of progress: PartitionProgress) throws {}
 }
 
 /// A part of a stored state.

@@ -59,6 +59,10 @@ public struct PartitionProgress: Sendable, Hashable {
   public var counts: EventCounts
   /// What is stored of its features; `nil` where the last commit was of a pipeline without any.
   public var state: StoredState?
+  /// Owners in a row that went without a word and without one commit: this many crashes at ``nextOffset``.
+  public var crashCount = 0
+  /// The record that a careful owner had in its hands when it crashed.
+  public var inFlightOffset: Int64?
 
   /// Describes a partition's row.
   public init(

@@ -19,6 +19,20 @@ struct PartitionWorker {
   private var committedSummary: RunSummary
   /// Absent where there are no features.
   private var journal: StateJournal?
+  /// Records that wait to be taken one by one, while the partition is processed with care.
+  private(set) var waiting: [WaitingRecord] = []
+  /// The partition's end, reached behind what waits.
+  private var endBehindWaiting: Int64?
+  /// Where care ends; `nil` without any.
+  private var carefulUntil: Int64?
+  /// The record that made the last owners crash.
+  private var suspect: Int64?
+
+  struct WaitingRecord {
+    var offset: Int64
+    var timestamp: Int64?
+    var value: [UInt8]?
+  }
 
   /// Starts where the last commit ended, with what the features remembered then.
   ///
@@ -28,43 +42,124 @@ struct PartitionWorker {
     configuration: ProcessorConfiguration, from store: inout some Committer & ~Copyable
   ) throws {
     var engine = engine
+    var journal = Self.journal(of: engine, progress, configuration)
+    if journal != nil, progress.state != nil {
+      try store.readState(of: progress) { part in
+        switch part {
+        case .bucket(let bytes): try engine.features.apply(bytes)
+        case .delta(let bytes):
+          try engine.features.apply(bytes)
+          journal?.observe(storedDelta: bytes.count)
+        }
+      }
+    }
+    self.init(partition, progress, engine, journal, configuration)
+  }
+
+  private init(
+    _ partition: TopicPartition, _ progress: PartitionProgress, _ engine: Engine, _ journal: StateJournal?,
+    _ configuration: ProcessorConfiguration
+  ) {
     self.partition = partition
     self.progress = progress
+    self.engine = engine
+    self.journal = journal
     nextOffset = progress.nextOffset
-    batch = EventBatch(
-      layout: engine.pipeline.layout, source: progress.source, capacity: configuration.batchRows)
+    batch = EventBatch(layout: engine.pipeline.layout, source: progress.source, capacity: configuration.batchRows)
     latestEventTime = progress.maxEventTime
     committedSummary = engine.summary
     online = OnlineFeatures(engine.pipeline)
-    if !engine.pipeline.features.isEmpty {
-      var journal = StateJournal(
-        engine.pipeline.features, stored: progress.state, limits: configuration.state)
-      if progress.state != nil {
-        try store.readState(of: progress) { part in
-          switch part {
-          case .bucket(let bytes): try engine.features.apply(bytes)
-          case .delta(let bytes):
-            try engine.features.apply(bytes)
-            journal.observe(storedDelta: bytes.count)
-          }
-        }
-      }
-      engine.features.trackChanges()
-      self.journal = journal
+    if journal != nil { self.engine.features.trackChanges() }
+    suspect = progress.inFlightOffset
+    if suspect == nil, progress.crashCount >= Limits.crashesBeforeCare {
+      carefulUntil = progress.nextOffset.addingReportingOverflow(Int64(2 * configuration.commitEvents)).partialValue
     }
-    self.engine = engine
+  }
+
+  private static func journal(
+    of engine: Engine, _ progress: PartitionProgress, _ configuration: ProcessorConfiguration
+  ) -> StateJournal? {
+    let features = engine.pipeline.features
+    return features.isEmpty ? nil : StateJournal(features, stored: progress.state, limits: configuration.state)
+  }
+
+  /// The same partition with another version of the pipeline, whose unchanged features go on with what they remembered at
+  /// the last commit.
+  ///
+  /// Where that commit was another version's than the one that runs here, as after a take-over, what it stored is read
+  /// again: this version may not have taken in all of it.
+  ///
+  /// - Precondition: everything that was taken is committed.
+  /// - Throws: as ``init(partition:progress:engine:configuration:from:)``.
+  func adopting(
+    _ next: Engine, configuration: ProcessorConfiguration, from store: inout some Committer & ~Copyable
+  ) throws -> PartitionWorker {
+    precondition(pendingCount == 0, "\(partition) has events of the former version")
+    let isWhole = progress.state == nil || progress.state?.identity == engine.pipeline.features.identity
+    var worker: PartitionWorker
+    if isWhole {
+      let pipeline = next.pipeline
+      var carrying = next
+      carrying.features = engine.features.carried(to: pipeline.features, limits: pipeline.definition.stateLimits)
+      var journal = Self.journal(of: next, progress, configuration)
+      if let former = self.journal, journal != nil { journal = former.continued(with: pipeline.features) }
+      worker = PartitionWorker(partition, progress, carrying, journal, configuration)
+    } else {
+      worker = try PartitionWorker(
+        partition: partition, progress: progress, engine: next, configuration: configuration, from: &store)
+    }
+    worker.isAtEnd = isAtEnd
+    (worker.waiting, worker.endBehindWaiting) = (waiting, endBehindWaiting)
+    (worker.carefulUntil, worker.suspect) = (carefulUntil, suspect)
+    return worker
   }
 
   /// Events taken since the last commit.
   var pendingCount: Int { Int(clamping: nextOffset - progress.nextOffset) }
 
+  /// Whether records are taken one by one.
+  var isCareful: Bool { carefulUntil != nil || !waiting.isEmpty }
+
+  /// Keeps records to be taken one by one.
+  mutating func wait(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>) {
+    for message in messages where message.offset >= max(nextOffset, waiting.last.map { $0.offset + 1 } ?? 0) {
+      let value = message.value.map { range in range.map { bytes[$0] } }
+      waiting.append(
+        WaitingRecord(offset: message.offset, timestamp: Self.microseconds(message.timestampMilliseconds), value: value)
+      )
+    }
+    isAtEnd = isAtEnd && waiting.isEmpty
+  }
+
+  /// Takes the first of those that wait. With the last one care may end.
+  mutating func takeWaiting(failpoint: ProcessorConfiguration.Failpoint?) {
+    guard let record = waiting.first else { return }
+    failpoint?("take", record.offset, partition)
+    waiting.removeFirst()
+    append(record.value, offset: record.offset, timestamp: record.timestamp)
+    evaluate()
+    if let end = carefulUntil, nextOffset >= end { carefulUntil = nil }
+    if waiting.isEmpty, let end = endBehindWaiting { reachEnd(end) }
+  }
+
+  private static func microseconds(_ milliseconds: Int64?) -> Int64? {
+    milliseconds.flatMap { milliseconds in
+      let (microseconds, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000)
+      return overflow ? nil : microseconds
+    }
+  }
+
   /// Takes records; one that was taken before is passed over.
-  mutating func take(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>) {
+  mutating func take(
+    _ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>, failpoint: ProcessorConfiguration.Failpoint?
+  ) {
     for message in messages where message.offset >= nextOffset {
-      let timestamp = message.timestampMilliseconds.flatMap { milliseconds in
-        let (microseconds, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000)
-        return overflow ? nil : microseconds
+      let timestamp = Self.microseconds(message.timestampMilliseconds)
+      if message.offset == suspect {
+        reject(message.value.map { range in range.map { bytes[$0] } }, offset: message.offset, timestamp: timestamp)
+        continue
       }
+      failpoint?("take", message.offset, partition)
       if !batch.hasRoom(forMessageOf: message.value?.count ?? 0) { evaluate() }
       if let value = message.value {
         batch.append(message: bytes.extracting(value), offset: message.offset, timestamp: timestamp)
@@ -76,9 +171,37 @@ struct PartitionWorker {
     }
   }
 
-  /// Passes over offsets that hold no records, as compaction and transactions leave them.
-  mutating func advance(to offset: Int64) {
+  private mutating func append(_ value: [UInt8]?, offset: Int64, timestamp: Int64?) {
+    guard offset >= nextOffset else { return }
+    if let value {
+      if !batch.hasRoom(forMessageOf: value.count) { evaluate() }
+      batch.append(message: value.span, offset: offset, timestamp: timestamp)
+    } else {
+      batch.appendTombstone(offset: offset, timestamp: timestamp)
+    }
+    nextOffset = offset + 1
+    isAtEnd = false
+  }
+
+  /// Keeps a record that made its owners crash among the rejected, unseen.
+  private mutating func reject(_ value: [UInt8]?, offset: Int64, timestamp: Int64?) {
+    evaluate()
+    suspect = nil
+    append(value, offset: offset, timestamp: timestamp)
+    if let record = engine.rejectUnseen(batch) { rejected.append(record) }
+    batch.removeAll()
+  }
+
+  /// Learns that nothing stands before an offset any more but what was given, and nothing behind it. Offsets that hold no
+  /// records, as compaction and transactions leave them, are passed over.
+  mutating func reachEnd(_ offset: Int64) {
+    guard waiting.isEmpty else {
+      endBehindWaiting = offset
+      return
+    }
+    endBehindWaiting = nil
     nextOffset = max(nextOffset, offset)
+    isAtEnd = true
   }
 
   /// Decodes and evaluates what waits in the batch.

@@ -12,6 +12,9 @@ public struct ProcessorConfiguration: Sendable {
   public var fencedPatience: Duration = .seconds(60)
   /// When the stored snapshots of features are rewritten.
   package var state = StateLimits()
+  /// Called with the name of each step and where it is, by tests that let processes die there.
+  package var failpoint: Failpoint?
+  package typealias Failpoint = @Sendable (_ name: StaticString, _ offset: Int64, _ partition: TopicPartition?) -> Void
   /// Events that are evaluated at once.
   package var batchRows = Limits.batchRows
 
@@ -23,6 +26,23 @@ public struct ProcessorConfiguration: Sendable {
 
   /// The defaults.
   public init() {}
+}
+
+/// A version of a pipeline, ready to evaluate.
+public struct PipelineVersion: Sendable {
+  /// The compiled definition.
+  public var pipeline: Pipeline
+  /// The number that alerts carry.
+  public var number: Int
+  /// What the lists hold that the definition leaves to a file, by name.
+  public var lists: [String: ListValues]
+
+  /// Names a version.
+  public init(_ pipeline: Pipeline, number: Int, lists: [String: ListValues] = [:]) {
+    self.pipeline = pipeline
+    self.number = number
+    self.lists = lists
+  }
 }
 
 /// Processes a pipeline's partitions: reads records, evaluates them in batches, commits what came of them exactly once.
@@ -48,8 +68,10 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     case fenced(String)
   }
 
-  /// What it processes.
-  public let pipeline: Pipeline
+  /// What it processes, as of the version in force.
+  public private(set) var pipeline: Pipeline
+  /// The version in force.
+  public private(set) var version: Int
   /// See ``Phase``.
   public private(set) var phase = Phase.running
   /// Everything committed since it started.
@@ -64,8 +86,10 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   public var store: Store
 
   private let pipelineID: Int
-  private let version: Int
-  private let lists: [String: ListValues]
+  private var lists: [String: ListValues]
+  /// A version that is to be in force as soon as nothing is pending.
+  private var next: PipelineVersion?
+  private var nextSwitch = Duration.zero
   private let generation: String
   private let configuration: ProcessorConfiguration
   private let makeBatchID: () -> UniqueID
@@ -118,7 +142,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
 
   /// Whether it owns partitions, all of them have been read to their ends, and everything is committed.
   public var isAtEnd: Bool {
-    !workers.isEmpty && held == nil && workers.allSatisfy { $0.isAtEnd && $0.pendingCount == 0 }
+    !workers.isEmpty && held == nil && workers.allSatisfy { $0.isAtEnd && $0.pendingCount == 0 && $0.waiting.isEmpty }
   }
 
   /// Reads what there is, evaluates it, and commits if it is time.
@@ -131,11 +155,51 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       throw ProcessorError(code: .fenced, message: reason)
     }
     let event = try source.poll(into: &records, timeout: configuration.pollTimeout)
-    take(now: now)
+    try take(now: now)
     if let event { try handle(event, now: now) }
     if let wanted, now >= wanted.nextTry { try own(wanted, now: now) }
     if let held, now >= held.nextTry { try retry(now: now) }
     if held == nil, isCommitDue(now: now) { try commit(now: now) }
+    if workers.contains(where: \.isCareful) { try takeCarefully(now: now) }
+    if held == nil, let next, now >= nextSwitch { try switchVersion(to: next, now: now) }
+  }
+
+  /// Evaluates with another version of the pipeline from the next commit on.
+  ///
+  /// What was read before is committed with the version that it was evaluated with, and the first commit of each partition
+  /// after that says from which offset the new one holds. Features that are the same in both keep what they remember.
+  ///
+  /// - Precondition: it is the same pipeline, on the same topic.
+  public mutating func adopt(_ version: PipelineVersion) {
+    precondition(
+      version.pipeline.definition.name == pipeline.definition.name
+        && version.pipeline.definition.kafkaTopic == pipeline.definition.kafkaTopic, "another pipeline or topic")
+    next = version
+  }
+
+  private mutating func switchVersion(to version: PipelineVersion, now: Duration) throws {
+    try commit(now: now)
+    // Where the store is away or somebody has taken the partitions, later.
+    guard held == nil else { return }
+    var switched: [PartitionWorker] = []
+    do {
+      for worker in workers {
+        let engine = Engine(version.pipeline, version: version.number, lists: version.lists)
+        switched.append(try worker.adopting(engine, configuration: configuration, from: &store))
+      }
+    } catch let failure as any CommitFailure where failure.isRetryable {
+      nextSwitch = now + configuration.retryDelay.lowerBound
+      return
+    } catch let failure as any CommitFailure where failure.isFenced {
+      return try leave(failure, now: now)
+    } catch let error as StateFormatError {
+      throw unusable(error)
+    }
+    configuration.failpoint?("switch", 0, nil)
+    next = nil
+    workers = switched
+    (pipeline, self.version, lists) = (version.pipeline, version.number, version.lists)
+    committed.merge(RunSummary(pipeline: pipeline, version: self.version))
   }
 
   /// Commits what is pending and gives the partitions back.
@@ -146,12 +210,45 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     workers = []
   }
 
-  private mutating func take(now: Duration) {
+  private mutating func take(now: Duration) throws {
     let bytes = records.bytes
     for run in records.runs {
       guard let index = workers.firstIndex(where: { $0.partition == run.partition }) else { continue }
-      workers[index].take(records.messages[run.messages], bytes: bytes.span)
+      if workers[index].isCareful {
+        if workers[index].waiting.isEmpty { try source.pause([run.partition]) }
+        workers[index].wait(records.messages[run.messages], bytes: bytes.span)
+        continue
+      }
+      workers[index].take(records.messages[run.messages], bytes: bytes.span, failpoint: configuration.failpoint)
       if commitDue == nil { commitDue = now + configuration.commitInterval }
+    }
+  }
+
+  /// Evaluates and commits records one by one, each noted before: after crashes without progress, so that the next one
+  /// tells which record it was.
+  private mutating func takeCarefully(now: Duration) throws {
+    if held == nil { try commit(now: now) }
+    var budget = Limits.batchRows
+    while held == nil, budget > 0, let index = workers.firstIndex(where: { !$0.waiting.isEmpty }) {
+      budget -= 1
+      let progress = workers[index].progress
+      do {
+        try store.noteInFlight(workers[index].waiting[0].offset, of: progress)
+        workers[index].takeWaiting(failpoint: configuration.failpoint)
+        // A process that is killed from outside while it commits must not cast suspicion on the record.
+        if progress.crashCount < Limits.crashesBeforeCommitCare { try store.noteInFlight(nil, of: progress) }
+      } catch let failure as any CommitFailure where failure.isRetryable {
+        // The record stays, or its commit tells.
+        if workers[index].pendingCount == 0 { return }
+      } catch let failure as any CommitFailure where failure.isFenced {
+        return try leave(failure, now: now)
+      }
+      try commit(now: now)
+      if let index = workers.firstIndex(where: { $0.progress.source == progress.source }),
+        workers[index].waiting.isEmpty
+      {
+        try source.resume([workers[index].partition])
+      }
     }
   }
 
@@ -174,8 +271,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       try drop()
     case .reachedEnd(let partition, let offset):
       guard let index = workers.firstIndex(where: { $0.partition == partition }) else { return }
-      workers[index].advance(to: offset)
-      workers[index].isAtEnd = true
+      workers[index].reachEnd(offset)
+      if commitDue == nil, workers[index].pendingCount > 0 { commitDue = now + configuration.commitInterval }
     case .failed(let partition, let error):
       throw ProcessorError(code: .source, message: "\(partition) cannot be read on: \(error)")
     }
@@ -203,21 +300,30 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       phase = .holding("\(failure)")
       return
     } catch let failure as any CommitFailure where failure.isFenced {
-      try drop()
-      phase = .fenced("\(failure)")
-      fencedUntil = now + configuration.fencedPatience
-      return
+      return try leave(failure, now: now)
     } catch let error as StateFormatError {
-      let name = pipeline.definition.name
-      throw ProcessorError(
-        code: .state,
-        message: "what is stored of the features of pipeline \(name) cannot be used: \(error.description)."
-          + " `fraudctl pipeline reset \(name)` discards it")
+      throw unusable(error)
     }
+    configuration.failpoint?("owned", 0, nil)
     wanted = nil
     try source.assign(starts)
     phase = .running
     fencedUntil = nil
+  }
+
+  /// Leaves partitions that another process has taken.
+  private mutating func leave(_ failure: any CommitFailure, now: Duration) throws {
+    try drop()
+    phase = .fenced("\(failure)")
+    fencedUntil = now + configuration.fencedPatience
+  }
+
+  private func unusable(_ error: StateFormatError) -> ProcessorError {
+    let name = pipeline.definition.name
+    return ProcessorError(
+      code: .state,
+      message: "what is stored of the features of pipeline \(name) cannot be used: \(error.description)."
+        + " `fraudctl pipeline reset \(name)` discards it")
   }
 
   /// Forgets everything that is not committed.
@@ -249,9 +355,11 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
 
   private mutating func attempt(_ commit: HeldCommit, _ now: Duration) throws {
     do {
+      configuration.failpoint?("commit", 0, nil)
       let outcome = try store.commit(commit.unit)
+      configuration.failpoint?("committed", 0, nil)
       if held != nil {
-        try source.resume(workers.map(\.partition))
+        try source.resume(workers.filter(\.waiting.isEmpty).map(\.partition))
         held = nil
         phase = .running
       }
@@ -266,9 +374,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       }
       try source.commit(offsets)
     } catch let failure as any CommitFailure where failure.isFenced {
-      try drop()
-      phase = .fenced("\(failure)")
-      fencedUntil = now + configuration.fencedPatience
+      try leave(failure, now: now)
     } catch let failure as any CommitFailure where failure.isRetryable {
       if held == nil { try source.pause(workers.map(\.partition)) }
       let delay = min(commit.delay * 2, configuration.retryDelay.upperBound)

@@ -36,6 +36,13 @@ struct StateJournal {
     isAnyBucketChanged = stored != nil
   }
 
+  /// Goes on with another version's features from the same stored state.
+  func continued(with program: FeatureProgram) -> StateJournal {
+    var next = StateJournal(program, stored: stored, limits: limits)
+    next.deltas = deltas
+    return next
+  }
+
   /// Counts a delta that was read back.
   mutating func observe(storedDelta bytes: Int) {
     deltas.rows += 1

@@ -28,6 +28,8 @@ final class PipelineRun: Sendable {
     var commits = 0
     var conflicts = 0
     var isHolding: String?
+    /// Why the version in force is not the one that runs here.
+    var refusedVersion: String?
     var progress: [PartitionProgress] = []
     var lagRecords: Int64?
     var reading = MeterReading()
@@ -91,17 +93,24 @@ final class PipelineRun: Sendable {
     defer { consumer.close() }
     try consumer.subscribe(to: [topic])
     let meter = ProcessMeter(measuresLatency: options.measuresLatency)
-    let committer = PartitionCommitter(options.address, ownerName: "\(ProcessInfo.processInfo.hostName):\(getpid())")
+    var committer = PartitionCommitter(options.address, ownerName: "\(ProcessInfo.processInfo.hostName):\(getpid())")
+    var configuration = options.configuration
+    if let failpoints = Failpoints.shared {
+      configuration.failpoint = { failpoints.hit($0, offset: $1, partition: $2) }
+      committer.failpoint = { failpoints.hit($0) }
+    }
     var processor = Processor(
       pipeline, id: id, version: version, lists: lists, generation: generation,
       source: MeteredConsumer(consumer: consumer, meter: meter),
       store: MeteredCommitter(committer, meter: meter),
-      configuration: options.configuration, makeBatchID: { UniqueID.random() })
+      configuration: configuration, makeBatchID: { UniqueID.random() })
     let start = ContinuousClock.now
     var judged = RunSummary(pipeline: pipeline, version: version)
+    var watch = VersionWatch(pipelineID: id, known: version)
     while !isStopping.load(ordering: .relaxed) {
       try processor.step(now: start.duration(to: .now))
-      report(processor, meter)
+      watch.look(&processor, now: start.duration(to: .now))
+      report(processor, meter, refusedVersion: watch.refusal)
       try judge(processor.committed, since: &judged)
       if options.untilEnd, processor.isAtEnd { break }
       if processor.progress.isEmpty, let away = consumer.unreachableDuration(), away > options.patience {
@@ -111,7 +120,7 @@ final class PipelineRun: Sendable {
       }
     }
     try processor.finish(now: start.duration(to: .now))
-    report(processor, meter)
+    report(processor, meter, refusedVersion: watch.refusal)
   }
 
   /// Ends the run where too many of the last events were rejected: most likely the wrong schema or topic.
@@ -130,7 +139,8 @@ final class PipelineRun: Sendable {
   }
 
   private func report(
-    _ processor: borrowing Processor<MeteredConsumer, MeteredCommitter>, _ meter: ProcessMeter
+    _ processor: borrowing Processor<MeteredConsumer, MeteredCommitter>, _ meter: ProcessMeter,
+    refusedVersion: String?
   ) {
     let consumer = processor.source.consumer
     let progress = processor.progress
@@ -140,8 +150,10 @@ final class PipelineRun: Sendable {
       case .running: nil
       case .holding(let reason), .fenced(let reason): reason
       }
+    let version = processor.version
     let changed = state.withLock {
-      $0.commits != commits || $0.isHolding != isHolding || $0.progress.count != progress.count
+      $0.summary.pipelineVersion != version || $0.refusedVersion != refusedVersion || $0.commits != commits
+        || $0.isHolding != isHolding || $0.progress.count != progress.count
     }
     guard changed else { return }
     var lag: Int64?
@@ -157,6 +169,7 @@ final class PipelineRun: Sendable {
       $0.commits = commits
       $0.conflicts = conflicts
       $0.isHolding = isHolding
+      $0.refusedVersion = refusedVersion
       $0.progress = progress
       $0.lagRecords = lag
     }

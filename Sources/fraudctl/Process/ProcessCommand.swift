@@ -164,6 +164,8 @@ struct ProcessCommand: ParsableCommand {
     var announced: Set<Int> = []
     var shown: [Int: String] = [:]
     var holding: [Int: String] = [:]
+    var versions: [Int: Int] = [:]
+    var refused: [Int: String] = [:]
     let metrics = metricsFile.map { MetricsFile(path: $0) }
     var nextMetrics = start
     var metricsFailure: String?
@@ -192,6 +194,15 @@ struct ProcessCommand: ParsableCommand {
           Terminal.standardError.message("waiting: \(reason)", style: .warning)
         }
         holding[index] = status.isHolding
+        if let version = status.summary.pipelineVersion, versions[index] != version {
+          if versions.updateValue(version, forKey: index) != nil {
+            Terminal.standardError.message("\(status.summary.pipeline): version \(version) in force")
+          }
+        }
+        if refused[index] != status.refusedVersion, let reason = status.refusedVersion {
+          Terminal.standardError.message(reason, style: .warning)
+        }
+        refused[index] = status.refusedVersion
       }
       show(archives, &shown)
       if statuses.allSatisfy(\.isFinished) { return }

@@ -92,6 +92,7 @@ struct MeteredConsumer: RecordSource {
   func poll(into batch: inout MessageBatch, timeout: Duration) throws -> SourceEvent? {
     let event = try consumer.poll(into: &batch, timeout: timeout)
     meter.observe(batch)
+    Failpoints.shared?.observe(batch)
     return event
   }
 
@@ -133,11 +134,19 @@ struct MeteredCommitter: Committer, ~Copyable {
     try committer.readState(of: progress, body)
   }
 
+  mutating func noteInFlight(_ offset: Int64?, of progress: PartitionProgress) throws {
+    try committer.noteInFlight(offset, of: progress)
+  }
+
   mutating func commit(_ unit: CommitUnit) throws -> CommitOutcome {
     let start = ContinuousClock.now
     let outcome = try committer.commit(unit)
     meter.committed(in: start.duration(to: .now))
     return outcome
+  }
+
+  mutating func versionInForce(of pipelineID: Int, unless known: Int) throws(StoreError) -> StoredPipeline? {
+    try committer.versionInForce(of: pipelineID, unless: known)
   }
 
   mutating func release(_ progress: [PartitionProgress]) throws { try committer.release(progress) }

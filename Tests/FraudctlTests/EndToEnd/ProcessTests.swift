@@ -138,6 +138,119 @@ struct ProcessTests {
     }
   }
 
+  /// A message that kills whoever evaluates it is isolated within three restarts, and is the only one that is.
+  @Test func aMessageThatCrashesTheWorkerIsIsolated() async throws {
+    try await onThread {
+      let broker = try DevBroker()
+      try broker.createTopic(named: "poisoned", partitions: 2)
+      let lines = (0..<60).map { id in
+        Array(#"{"id": "\#(id)", "text": "\#(id == 31 ? "dreadful" : "fine")"}"#.utf8)
+      }
+      try TestSite.send(lines, to: "poisoned", partitions: 2, of: broker)
+      let folder = try TestSite.makeFolder()
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let pipeline = folder + "/p.yaml"
+      try Data(
+        """
+        name: poisoned
+        kafka_topic: poisoned
+        schema: [{name: id, type: string, nullable: false}, {name: text, type: string}]
+        event_id: id
+        rules: [{id: every, rule_expression: "text IS NOT NULL"}]
+        """.utf8
+      ).write(to: URL(fileURLWithPath: pipeline))
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      _ = try Program.run(["database", "migrate", "--database", database.url])
+      func start(_ group: String) throws -> Program.Outcome {
+        try Program(
+          [
+            "process", "--pipeline", pipeline, "--brokers", broker.bootstrapServers, "--database", database.url,
+            "--group", group, "--until-end",
+          ], environment: ["FRAUD_FAILPOINT": "poison:dreadful"]
+        ).wait()
+      }
+      for crash in 0..<3 {
+        let outcome = try start("crash-\(crash)")
+        #expect(outcome.code == -SIGKILL, "\(outcome.errors)")
+      }
+      let outcome = try start("third restart")
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      let rejected = try database.text(
+        #"SELECT "partition", "offset", reason, convert_from(payload, 'UTF8') FROM fraud.rejected_events"#)
+      #expect(rejected == #"1|15|crashed_worker|{"id": "31", "text": "dreadful"}"#)
+      #expect(try database.count("SELECT count(*) FROM fraud.alerts") == 59)
+      #expect(try database.text("SELECT sum(accepted), sum(rejected) FROM fraud.partitions") == "59|1")
+    }
+  }
+
+  /// A new version takes over while it runs, at an offset of each partition that is on record; features go on, and a
+  /// version that does not compile is never seen.
+  @Test func aVersionIsTakenOverWhileItRuns() async throws {
+    try await onThread {
+      let folder = try TestSite.makeFolder()
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      func apply(_ rules: String, _ database: TestDatabase) throws -> Program.Outcome {
+        let text = """
+          name: live
+          kafka_topic: live
+          key: user
+          schema: [{name: id, type: string, nullable: false}, {name: user, type: string}, {name: amount, type: float}]
+          event_id: id
+          features: [{name: seen, function: count, by: user}]
+          rules: [\(rules)]
+          """
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/live.yaml"))
+        return try Program.run(["pipeline", "apply", folder + "/live.yaml", "--database", database.url])
+      }
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      _ = try Program.run(["database", "migrate", "--database", database.url])
+      #expect(try apply(#"{id: every, rule_expression: "amount > 0"}"#, database).code == 0)
+      let broker = try DevBroker()
+      try broker.createTopic(named: "live", partitions: 2)
+      func send(_ ids: Range<Int>) throws {
+        try TestSite.send(
+          ids.map { Array(#"{"id": "\#($0)", "user": "u\#($0 % 2)", "amount": 5}"#.utf8) }, to: "live", partitions: 2,
+          of: broker)
+      }
+      func process(_ group: String) throws -> Program {
+        try Program([
+          "process", "--pipeline", "live", "--brokers", broker.bootstrapServers, "--database", database.url,
+          "--group", group,
+        ])
+      }
+      func committed(_ count: Int) throws -> Bool {
+        try until(60) { try database.count("SELECT coalesce(sum(next_offset), 0) FROM fraud.partitions") >= count }
+      }
+      try send(0..<100)
+      let run = try process("first")
+      #expect(try committed(100), "\(run.errors)")
+
+      #expect(try apply(#"{id: broken, rule_expression: "amout > 0"}"#, database).code == 65)
+      let before = ContinuousClock.now
+      #expect(try apply(#"{id: counted, rule_expression: "seen >= 50"}"#, database).code == 0)
+      #expect(until(60) { run.errors.contains("live: version 2 in force") }, "\(run.errors)")
+      print("a version was in force \(before.duration(to: .now)) after `pipeline apply` began")
+      try send(100..<160)
+      #expect(try committed(160), "\(run.errors)")
+      run.send(SIGKILL)
+      #expect(run.wait().code == -SIGKILL)
+      try send(160..<200)
+      let second = try process("second")
+      #expect(try committed(200), "\(second.errors)")
+      second.send(SIGTERM)
+      #expect(second.wait().code == 0, "\(second.errors)")
+
+      let alerts = try database.text(
+        """
+        SELECT pipeline_version, rule_id, count(*), min(event_id::int), max(event_id::int) FROM fraud.alerts GROUP BY 1, 2
+        """)
+      #expect(alerts == "1|every|100|0|99\n2|counted|100|100|199")
+      #expect(
+        try database.text("SELECT partition, from_offset, version FROM fraud.activations")
+          == "0|0|1\n0|50|2\n1|0|1\n1|50|2")
+    }
+  }
+
   @Test func twoProcessesShareTheWorkAndOneIsEnoughInTheEnd() async throws {
     try await onThread {
       let topic = try CardTopic(4_000)

@@ -24,7 +24,7 @@ final class Program {
   private let folder: URL
 
   /// Starts it. What it writes goes to files, so that nobody waits for a reader.
-  init(_ arguments: [String], input: [UInt8] = []) throws {
+  init(_ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:]) throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "fraudctl-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     for (name, content) in [("in", input), ("out", []), ("err", [])] {
@@ -32,7 +32,7 @@ final class Program {
     }
     process.executableURL = Self.file
     process.arguments = arguments
-    process.environment = ["PATH": "/usr/bin:/bin", "HOME": "/tmp"]
+    process.environment = ["PATH": "/usr/bin:/bin", "HOME": "/tmp"].merging(environment) { $1 }
     process.standardInput = try FileHandle(forReadingFrom: folder.appending(path: "in"))
     process.standardOutput = try FileHandle(forWritingTo: folder.appending(path: "out"))
     process.standardError = try FileHandle(forWritingTo: folder.appending(path: "err"))

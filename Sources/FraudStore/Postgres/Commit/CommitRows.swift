@@ -11,6 +11,18 @@ enum CommitRows {
   /// How many errors of a rule are kept, by partition and version.
   static let ruleErrorsKept: Int64 = 100
 
+  /// Says from which offset on a version decides.
+  static func activation(_ advance: PartitionAdvance, version: Int) -> Statement {
+    (
+      """
+      INSERT INTO fraud.activations (pipeline_id, topic, generation, partition, from_offset, version)
+      VALUES ($1, $2, $3, $4, $5, $6)
+      """,
+      PartitionCommitter.key(advance.progress.pipelineID, advance.progress.source)
+        + [.integer(advance.progress.nextOffset), .integer(Int64(version))]
+    )
+  }
+
   static func alerts(_ alerts: [Alert], of unit: CommitUnit, table: String) -> Statement {
     var ids = PostgresArray(.id)
     var eventIDs = PostgresArray(.text)

@@ -7,7 +7,7 @@ extension PartitionCommitter {
   ///   a delta is missing or damaged; what `body` throws.
   public mutating func readState(of progress: PartitionProgress, _ body: (StoredBytes) throws -> Void) throws {
     guard let state = progress.state else { return }
-    let owner = self.owner
+    let (owner, failpoint) = (self.owner, self.failpoint)
     var bodyError: (any Error)?
     do {
       try withConnection { connection throws(StoreError) in
@@ -22,6 +22,7 @@ extension PartitionCommitter {
             }
           }
           try Self.readBuckets(progress, state, &connection, hand)
+          failpoint?("restoring")
           try Self.readDeltas(progress, state, &connection, hand)
         } catch {
           connection.rollback()

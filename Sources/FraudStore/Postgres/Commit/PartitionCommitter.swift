@@ -34,6 +34,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   private let timeouts: PostgresConnection.Timeouts
   private let durability: Durability
   private var connection: PostgresConnection?
+  /// Called with the name of each step by tests that let processes die there.
+  package var failpoint: (@Sendable (StaticString) -> Void)?
 
   /// Makes a committer; it connects when it is first used.
   ///
@@ -95,7 +97,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
           VALUES ($1, $2, $3, $4, $5, $6, 1, pg_backend_pid(), $7, $7)
           ON CONFLICT (pipeline_id, topic, generation, partition) DO UPDATE
             SET owner = $5, owner_name = $6, epoch = p.epoch + 1, backend_pid = pg_backend_pid(), owned_at = now(),
-              released_at = NULL
+              crash_count = CASE WHEN p.released_at IS NULL THEN p.crash_count + 1 ELSE 0 END,
+              inflight_offset = CASE WHEN p.released_at IS NULL THEN p.inflight_offset END, released_at = NULL
           RETURNING \(Self.columns)
           """, parameters)
         return try Self.progress(row, pipelineID, source)
@@ -118,6 +121,35 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     }
   }
 
+  /// The pipeline's version in force, where it is another than the one that is known.
+  ///
+  /// - Complexity: one round trip while nothing changes.
+  public mutating func versionInForce(of pipelineID: Int, unless known: Int) throws(StoreError) -> StoredPipeline? {
+    try withConnection { connection throws(StoreError) in
+      try PipelineStore.inForce(pipelineID, unless: known, on: &connection)
+    }
+  }
+
+  /// Notes durably which record is about to be evaluated.
+  public mutating func noteInFlight(_ offset: Int64?, of progress: PartitionProgress) throws(StoreError) {
+    let owner = self.owner
+    let rows = try withConnection { connection throws(StoreError) in
+      try connection.execute(
+        """
+        UPDATE fraud.partitions SET inflight_offset = $8
+        WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
+          AND owner = $5 AND epoch = $6 AND seq = $7
+        """,
+        Self.key(progress.pipelineID, progress.source)
+          + [.id(owner), .integer(progress.epoch), .integer(progress.sequence), .integer(orNull: offset)])
+    }
+    guard rows == 1 else {
+      throw StoreError(
+        code: .fenced,
+        message: "another process has taken \(progress.source.topic), partition \(progress.source.partition)")
+    }
+  }
+
   // MARK: - Commit
 
   /// Commits a unit.
@@ -131,13 +163,13 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     precondition(
       unit.advances.allSatisfy { $0.progress.pipelineID == unit.pipelineID }, "partitions of another pipeline in a unit"
     )
-    let owner = self.owner
+    let (owner, failpoint) = (self.owner, self.failpoint)
     // Compressed before the partitions are locked.
     var state: [CommitRows.Statement] = []
     for advance in unit.advances { state += try StateRows.statements(advance) }
     return try withConnection { connection throws(StoreError) in
       do throws(StoreError) {
-        return try Self.attempt(unit, state, owner, &connection)
+        return try Self.attempt(unit, state, owner, &connection, failpoint)
       } catch {
         connection.rollback()
         throw error
@@ -146,7 +178,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   }
 
   private static func attempt(
-    _ unit: CommitUnit, _ state: [CommitRows.Statement], _ owner: UniqueID, _ connection: inout PostgresConnection
+    _ unit: CommitUnit, _ state: [CommitRows.Statement], _ owner: UniqueID, _ connection: inout PostgresConnection,
+    _ failpoint: (@Sendable (StaticString) -> Void)?
   ) throws(StoreError) -> CommitOutcome {
     // Locked in one order by everybody, so that honest workers cannot wait for each other in a circle.
     let advances = unit.advances.sorted { Self.order($0.progress.source, $1.progress.source) }
@@ -157,6 +190,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       return try Self.committedBefore(unit, owner, &connection)
     }
 
+    failpoint?("fenced")
     var statements: [CommitRows.Statement] = []
     var rows = 0
     if !unit.alerts.isEmpty { statements.append(CommitRows.alerts(unit.alerts, of: unit, table: "fraud.alerts")) }
@@ -175,6 +209,9 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       statements.append(CommitRows.ruleErrorCounts(unit))
     }
     statements += CommitRows.outputs(unit)
+    for advance in advances where advance.progress.pipelineVersion != unit.pipelineVersion {
+      statements.append(CommitRows.activation(advance, version: unit.pipelineVersion))
+    }
     statements += state
     statements.append(("COMMIT", []))
     let counts = try connection.pipeline(statements)
@@ -194,7 +231,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         max_event_time = $13, accepted = accepted + $14, rejected = rejected + $15, skipped = skipped + $16,
         late = late + $17, unknown_fields = unknown_fields + $18, decisions = decisions + $19, alerts = alerts + $20,
         positives = positives + $21, state_identity = $22, snapshot_seq = $23, state_buckets = $24,
-        committed_at = now(), backend_pid = pg_backend_pid()
+        crash_count = 0, inflight_offset = NULL, committed_at = now(), backend_pid = pg_backend_pid()
       WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
         AND owner = $5 AND epoch = $6 AND next_offset = $7 AND seq = $8
       """,
@@ -252,6 +289,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     progress.maxEventTime = advance.maxEventTime
     progress.counts += advance.counts
     progress.state = advance.stateChange?.state
+    (progress.crashCount, progress.inFlightOffset) = (0, nil)
     return progress
   }
 
@@ -290,7 +328,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
 
   private static let columns = """
     epoch, start_offset, next_offset, seq, batch_id, pipeline_version, watermark, max_event_time, accepted, rejected,
-    skipped, late, unknown_fields, decisions, alerts, positives, state_identity, snapshot_seq, state_buckets
+    skipped, late, unknown_fields, decisions, alerts, positives, state_identity, snapshot_seq, state_buckets,
+    crash_count, inflight_offset
     """
 
   private static func progress(
@@ -311,11 +350,14 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         identity: identity, snapshotSequence: try row.required(row.integer(0, 17)),
         buckets: UInt64(bitPattern: try row.required(row.integer(0, 18))))
     }
-    return PartitionProgress(
+    var progress = PartitionProgress(
       pipelineID: pipelineID, source: source, epoch: try row.required(row.integer(0, 0)),
       startOffset: try row.required(row.integer(0, 1)), nextOffset: try row.required(row.integer(0, 2)),
       sequence: try row.required(row.integer(0, 3)), batchID: try row.id(0, 4),
       pipelineVersion: try row.integer(0, 5).map(Int.init), watermark: try row.timestamp(0, 6),
       maxEventTime: try row.timestamp(0, 7), counts: counts, state: state)
+    progress.crashCount = Int(try row.required(row.integer(0, 19)))
+    progress.inFlightOffset = try row.integer(0, 20)
+    return progress
   }
 }

@@ -204,6 +204,18 @@ public enum PipelineStore {
     return found
   }
 
+  /// The version in force, where it is another than the one that is known; its rules are left out.
+  static func inForce(
+    _ id: Int, unless known: Int, on connection: inout PostgresConnection
+  ) throws(StoreError) -> StoredPipeline? {
+    // The number first: the definition is asked for only when it changes.
+    let number = try connection.query("SELECT active_version FROM fraud.pipelines WHERE id = $1", [.integer(Int64(id))])
+    guard number.rowCount == 1, let active = try number.integer(0, 0), active != known else { return nil }
+    let rows = try connection.query(
+      "\(selection) WHERE p.id = $1 AND v.version = $2", [.integer(Int64(id)), .integer(active)])
+    return rows.rowCount == 1 ? try stored(rows, 0) : nil
+  }
+
   /// All versions of a pipeline, the newest first. Empty where there is no such pipeline.
   public static func history(
     _ pipeline: String, on connection: inout PostgresConnection
@@ -229,7 +241,7 @@ public enum PipelineStore {
   private static let tables = [
     "fraud.partitions", "fraud.alerts", "fraud.shadow_alerts", "fraud.rejected_events", "fraud.rule_errors",
     "fraud.rule_error_counts", "fraud.state_deltas", "fraud.state_buckets", "fraud.aggregates",
-    "fraud.experiment_counts", "fraud.online_features", "fraud.alert_outbox",
+    "fraud.experiment_counts", "fraud.online_features", "fraud.alert_outbox", "fraud.activations",
   ]
 
   /// How many rows of a pipeline there are, by table; tables without any are left out.
@@ -280,7 +292,7 @@ public enum PipelineStore {
       // The partitions first: their locks make commits under way end before, and those that follow find no row.
       let tables = [
         "fraud.partitions", "fraud.state_deltas", "fraud.state_buckets", "fraud.rule_error_counts",
-        "fraud.experiment_counts",
+        "fraud.experiment_counts", "fraud.activations",
       ]
       var partitions = 0
       for table in tables {

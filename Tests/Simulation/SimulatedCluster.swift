@@ -1,4 +1,4 @@
-@testable import FraudCore
+import FraudCore
 
 /// A topic's partitions and one consumer group over them, in memory, with everything that can happen to members.
 final class SimulatedCluster {

@@ -1,4 +1,4 @@
-@testable import FraudCore
+import FraudCore
 
 /// What went wrong with a simulated commit.
 struct SimulatedFailure: CommitFailure {
@@ -35,6 +35,8 @@ final class SimulatedDatabase {
     case deltasGoEarly
     /// Deltas stay although buckets stand for them.
     case deltasStay
+    /// A version is said to hold from where its first commit ends.
+    case activationLate
     /// The state goes on from a former owner's last commit although the offsets do not.
     case stateAhead
   }
@@ -48,7 +50,12 @@ final class SimulatedDatabase {
   var rows: [EventSource: Row] = [:]
   var states: [EventSource: Stored] = [:]
   var alerts: [UniqueID: Alert] = [:]
+  var shadowAlerts: [UniqueID: Alert] = [:]
   var rejected: [String: RejectedRecord] = [:]
+  /// The version in force.
+  var version = 1
+  /// From which offset of a partition which version decided.
+  var activations: [EventSource: [(from: Int64, version: Int)]] = [:]
   /// Rows that were there already: the fence let something through that it should not have.
   var conflicts = 0
   private var applied = 0
@@ -63,6 +70,8 @@ final class SimulatedDatabase {
     if var row = rows[source] {
       row.owner = owner
       row.progress.epoch += 1
+      // Nobody crashes in the middle of a record here, so that nobody comes under suspicion until its commit is done.
+      row.progress.crashCount = min(row.progress.crashCount + 1, Limits.crashesBeforeCommitCare - 1)
       rows[source] = row
       return row.progress
     }
@@ -94,6 +103,12 @@ final class SimulatedDatabase {
       progress.batchID = unit.batchID
       progress.counts += advance.counts
       progress.state = advance.stateChange?.state
+      progress.pipelineVersion = unit.pipelineVersion
+      (progress.crashCount, progress.inFlightOffset) = (0, nil)
+      if advance.progress.pipelineVersion != unit.pipelineVersion {
+        let from = bug == .activationLate ? advance.nextOffset : advance.progress.nextOffset
+        activations[progress.source, default: []].append((from, unit.pipelineVersion))
+      }
       write(advance)
       rows[progress.source]?.progress = progress
       moved.append(progress)
@@ -105,6 +120,7 @@ final class SimulatedDatabase {
 
   private func write(_ unit: CommitUnit) {
     for alert in unit.alerts where alerts.updateValue(alert, forKey: alert.id) != nil { conflicts += 1 }
+    for alert in unit.shadowAlerts where shadowAlerts.updateValue(alert, forKey: alert.id) != nil { conflicts += 1 }
     for event in unit.rejected {
       let key = "\(event.source.partition)/\(event.offset)"
       if rejected.updateValue(event, forKey: key) != nil { conflicts += 1 }
@@ -112,7 +128,10 @@ final class SimulatedDatabase {
   }
 
   private func write(_ advance: PartitionAdvance) {
-    guard let change = advance.stateChange else { return }
+    guard let change = advance.stateChange else {
+      states[advance.progress.source] = nil
+      return
+    }
     var stored = states[advance.progress.source] ?? Stored()
     let sequence = advance.progress.sequence + 1
     if let delta = change.delta, bug != .deltaLost || sequence % 3 != 0 { stored.deltas[sequence] = delta }
@@ -145,6 +164,7 @@ final class SimulatedDatabase {
         var progress = advance.progress
         progress.nextOffset = advance.nextOffset
         progress.state = advance.stateChange?.state
+        progress.pipelineVersion = unit.pipelineVersion
         moved.append(progress)
       } else if isOurs {
         moved.append(row.progress)
@@ -197,6 +217,15 @@ final class SimulatedCommitter: Committer {
     if let outcome = database.apply(unit, owner: owner) { return outcome }
     if let outcome = database.resolve(unit, owner: owner) { return outcome }
     throw SimulatedFailure(isFenced: true)
+  }
+
+  func noteInFlight(_ offset: Int64?, of progress: PartitionProgress) throws {
+    if offset != nil, database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
+    guard let row = database.rows[progress.source], row.owner == owner, row.progress.epoch == progress.epoch else {
+      throw SimulatedFailure(isFenced: true)
+    }
+    database.rows[progress.source]?.progress.inFlightOffset = offset
+    if offset == nil, fails() { throw SimulatedFailure(isRetryable: true) }
   }
 
   func release(_ progress: [PartitionProgress]) throws {}

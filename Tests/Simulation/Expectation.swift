@@ -1,0 +1,61 @@
+import FraudCore
+
+/// What one engine a partition makes of the events one by one, each with the version that decided: the plain twin of
+/// everything that the processor does.
+struct Expectation {
+  private(set) var alerts: [UniqueID: Alert] = [:]
+  private(set) var shadowAlerts: [UniqueID: Alert] = [:]
+  private(set) var rejected: [String: RejectedRecord] = [:]
+  private(set) var counts: [EventSource: EventCounts] = [:]
+
+  /// Processes a partition to its end.
+  ///
+  /// - Returns: what is remembered in the end.
+  mutating func process(
+    _ log: [[UInt8]?], of source: EventSource, _ activations: [(from: Int64, version: Int)]
+  ) throws -> [UInt8] {
+    var activations = activations[...]
+    var counts = EventCounts()
+    var engine: Engine?
+    for (offset, value) in log.enumerated() {
+      while let next = activations.first, next.from <= Int64(offset) {
+        activations.removeFirst()
+        let remembered = engine?.features.snapshot()
+        if let engine { counts += EventCounts(engine.summary) }
+        var fresh = Engine(Simulation.versions[next.version - 1].pipeline, version: next.version)
+        if let remembered, !fresh.pipeline.features.isEmpty { try fresh.features.apply(remembered) }
+        engine = fresh
+      }
+      guard engine != nil else { continue }
+      try process(value, offset: Int64(offset), of: source, &engine!)
+    }
+    if let engine { counts += EventCounts(engine.summary) }
+    self.counts[source] = counts
+    return engine?.features.snapshot() ?? []
+  }
+
+  private mutating func process(
+    _ value: [UInt8]?, offset: Int64, of source: EventSource, _ engine: inout Engine
+  ) throws {
+    var batch = EventBatch(layout: engine.pipeline.layout, source: source, capacity: 1)
+    let timestamp = (1_700_000_000_000 + offset) * 1_000
+    if let value {
+      guard batch.hasRoom(forMessageOf: value.count) else { return }
+      batch.append(message: value.span, offset: offset, timestamp: timestamp)
+    } else {
+      batch.appendTombstone(offset: offset, timestamp: timestamp)
+    }
+    engine.process(&batch)
+    for draft in engine.alerts {
+      let alert = engine.alert(draft, of: batch)
+      alerts[alert.id] = alert
+    }
+    for draft in engine.shadowAlerts {
+      let alert = engine.alert(draft, of: batch)
+      shadowAlerts[alert.id] = alert
+    }
+    for event in engine.decoding.rejected {
+      rejected["\(source.partition)/\(offset)"] = engine.record(event, of: batch)
+    }
+  }
+}
