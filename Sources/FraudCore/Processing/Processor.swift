@@ -215,8 +215,10 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     for run in records.runs {
       guard let index = workers.firstIndex(where: { $0.partition == run.partition }) else { continue }
       if workers[index].isCareful {
-        if workers[index].waiting.isEmpty { try source.pause([run.partition]) }
+        let isFirst = workers[index].waiting.isEmpty
         workers[index].wait(records.messages[run.messages], bytes: bytes.span)
+        // What was delivered twice leaves nothing to wait for.
+        if isFirst, !workers[index].waiting.isEmpty { try source.pause([run.partition]) }
         continue
       }
       workers[index].take(records.messages[run.messages], bytes: bytes.span, failpoint: configuration.failpoint)
