@@ -107,10 +107,13 @@ public struct Pipeline: Sendable {
       eventTime: definition.eventTime.flatMap { features.layout.index(of: $0.field) }, label: label)
   }
 
-  /// The fields that decisions depend on or name; `nil` for all. An alert shows the whole event.
-  package var fieldsRead: Set<Int>? {
+  /// The fields that decisions and their counts depend on; `nil` for all. An alert shows the whole event.
+  ///
+  /// - Parameter named: whether an event's identity and time are shown, too.
+  package func fieldsRead(named: Bool) -> Set<Int>? {
     guard features.isEmpty else { return nil }
-    var fields = Set([known.eventID, known.eventTime, known.label].compactMap { $0 })
+    var fields = Set([known.label].compactMap { $0 })
+    if named { fields.formUnion([known.eventID, known.eventTime].compactMap { $0 }) }
     for rule in rules { fields.formUnion((0..<layout.fieldCount).filter { rule.expression.reads(column: $0) }) }
     return fields
   }

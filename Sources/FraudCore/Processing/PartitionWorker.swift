@@ -41,6 +41,7 @@ struct PartitionWorker {
     partition: TopicPartition, progress: PartitionProgress, engine: Engine,
     configuration: ProcessorConfiguration, from store: inout some Committer & ~Copyable
   ) throws {
+    let anew = engine
     var engine = engine
     var journal = Self.journal(of: engine, progress, configuration)
     if journal != nil, progress.state != nil {
@@ -52,6 +53,9 @@ struct PartitionWorker {
           journal?.observe(storedDelta: bytes.count)
         }
       }
+    }
+    if progress.state?.identity != engine.pipeline.features.identity {
+      try Self.warm(&engine, anew: anew, progress, configuration)
     }
     self.init(partition, progress, engine, journal, configuration)
   }
@@ -73,6 +77,20 @@ struct PartitionWorker {
     suspect = progress.inFlightOffset
     if suspect == nil, progress.crashCount >= Limits.crashesBeforeCare {
       carefulUntil = progress.nextOffset.addingReportingOverflow(Int64(2 * configuration.commitEvents)).partialValue
+    }
+  }
+
+  /// Gives features that are not those stored what they would remember had they been there all along, where the events are
+  /// kept.
+  private static func warm(
+    _ engine: inout Engine, anew: Engine, _ progress: PartitionProgress, _ configuration: ProcessorConfiguration
+  ) throws {
+    guard let history = configuration.history, !anew.pipeline.features.isEmpty,
+      progress.nextOffset > progress.startOffset
+    else { return }
+    var warmed = anew
+    if try history(&warmed, progress.source, progress.startOffset..<progress.nextOffset) {
+      engine.features = warmed.features
     }
   }
 
@@ -101,6 +119,9 @@ struct PartitionWorker {
       let pipeline = next.pipeline
       var carrying = next
       carrying.features = engine.features.carried(to: pipeline.features, limits: pipeline.definition.stateLimits)
+      if pipeline.features.identity != engine.pipeline.features.identity {
+        try Self.warm(&carrying, anew: next, progress, configuration)
+      }
       var journal = Self.journal(of: next, progress, configuration)
       if let former = self.journal, journal != nil { journal = former.continued(with: pipeline.features) }
       worker = PartitionWorker(partition, progress, carrying, journal, configuration)

@@ -15,6 +15,11 @@ public struct ProcessorConfiguration: Sendable {
   /// Called with the name of each step and where it is, by tests that let processes die there.
   package var failpoint: Failpoint?
   package typealias Failpoint = @Sendable (_ name: StaticString, _ offset: Int64, _ partition: TopicPartition?) -> Void
+  /// Folds a partition's earlier events into an engine that remembers nothing, so that features that are new begin with what
+  /// they would have had; `false` where some of these offsets are not kept any more.
+  package var history: History?
+  package typealias History =
+    @Sendable (_ engine: inout Engine, _ source: EventSource, _ offsets: Range<Int64>) throws -> Bool
   /// Events that are evaluated at once.
   package var batchRows = Limits.batchRows
 

@@ -99,7 +99,8 @@ struct ScoringWorker {
     guard shared.count(block, events: rowCount, lines: 0) != nil else { return false }
     var reader = try ParquetBatchReader(
       file, schema: pipeline.definition.schema, layout: pipeline.layout,
-      fields: emission == .alerts || shared.keepsRejected ? nil : pipeline.fieldsRead, rowGroups: [group])
+      fields: emission == .alerts || shared.keepsRejected || shared.keepsErrors
+        ? nil : pipeline.fieldsRead(named: emission == .decisions), rowGroups: [group])
     if var own = engine.take() {
       while try reader.next() { evaluate(&own, &reader, block) }
       engine = own

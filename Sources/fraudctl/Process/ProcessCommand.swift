@@ -47,6 +47,12 @@ struct ProcessCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Fill new features from this archive, and from the topic behind it, as if they had been there all along.",
+      valueName: "dir"))
+  var warmFrom: String?
+
+  @Option(
+    help: ArgumentHelp(
       "End with 1 when more than this share of the last 1,000 events or more was rejected.", valueName: "share"))
   var maxRejectedShare: Double?
 
@@ -86,6 +92,9 @@ struct ProcessCommand: ParsableCommand {
           options.maxRejectedShare = maxRejectedShare
           options.measuresLatency = stats || metricsFile != nil
           options.configuration.commitEvents = commitEvents
+          if let warmFrom {
+            options.configuration.history = ArchiveHistory(root: warmFrom, connection: connection).fill
+          }
           options.configuration.commitInterval = .microseconds(parseDuration(commitInterval) ?? 20_000)
           return PipelineRun(loaded, id: id, version: version, options: options)
         }
