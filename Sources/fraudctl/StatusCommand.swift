@@ -10,7 +10,9 @@ struct StatusCommand: ParsableCommand {
     commandName: "status",
     abstract: "Show how far every pipeline is in each of its partitions.",
     discussion: """
-      Asks the database; the lag is shown where a broker answers. With --json one object a line.
+      Asks the database; the lag is shown where a broker answers. DELAY is from the event time reached until now, STATE
+      what is stored of the features. The owner of a partition, while it runs, says how long its commits take (p50) and how
+      long events take from their record's timestamp to their commit (p99), since its start. With --json one object a line.
 
       EXAMPLES
         fraudctl status
@@ -69,7 +71,10 @@ struct StatusCommand: ParsableCommand {
       .init(title: "NEXT", alignment: .right), .init(title: "LAG", alignment: .right),
       .init(title: "ACCEPTED", alignment: .right), .init(title: "REJECTED", alignment: .right),
       .init(title: "ALERTS", alignment: .right), .init(title: "COMMITTED", alignment: .right),
-      .init(title: "EVENT TIME (UTC)"), .init(title: "EPOCH", alignment: .right), .init(title: "OWNER", flexible: true),
+      .init(title: "EVENT TIME (UTC)"), .init(title: "DELAY", alignment: .right),
+      .init(title: "STATE", alignment: .right), .init(title: "COMMIT", alignment: .right),
+      .init(title: "LATENCY", alignment: .right), .init(title: "EPOCH", alignment: .right),
+      .init(title: "OWNER", flexible: true),
     ])
     table.rows = partitions.map { partition in
       let progress = partition.progress
@@ -79,7 +84,9 @@ struct StatusCommand: ParsableCommand {
         lag(partition, ends).map { grouped(Int($0)) } ?? "", grouped(Int(progress.counts.accepted)),
         grouped(Int(progress.counts.rejected)), grouped(Int(progress.counts.alerts)),
         partition.age.map { "\(shortAge($0)) ago" } ?? "", shortTime(progress.watermark ?? progress.maxEventTime),
-        "\(progress.epoch)", partition.isReleased ? "" : partition.ownerName,
+        partition.watermarkDelay.map(shortAge) ?? "", partition.stateBytes > 0 ? byteCount(partition.stateBytes) : "",
+        milliseconds(partition.commit50), milliseconds(partition.latency99), "\(progress.epoch)",
+        partition.holding.map { "waits: \($0)" } ?? (partition.isReleased ? "" : partition.ownerName),
       ]
     }
     return table
@@ -108,9 +115,22 @@ struct StatusCommand: ParsableCommand {
     object.append("last_commit_age_ms", partition.age.map { $0 / 1_000 })
     object.append("watermark", timestamp: progress.watermark)
     object.append("max_event_time", timestamp: progress.maxEventTime)
+    object.append("watermark_delay_ms", partition.watermarkDelay.map { $0 / 1_000 })
+    object.append("state_bytes", partition.stateBytes)
+    let measured: [(String, Double?)] = [
+      ("commit_ms_p50", partition.commit50), ("commit_ms_p99", partition.commit99),
+      ("latency_ms_p50", partition.latency50), ("latency_ms_p99", partition.latency99),
+      ("events_per_second", partition.eventsPerSecond),
+    ]
+    for (name, value) in measured { object.append(name, json: value.map { "\($0)" } ?? "null") }
+    object.append("memory_bytes", partition.memoryBytes)
+    object.append("holding", partition.holding)
     return object.finished
   }
 }
+
+/// A measured time for people.
+private func milliseconds(_ value: Double?) -> String { value.map { String(format: "%.1f ms", $0) } ?? "" }
 
 /// A span of time for people, in its largest unit: `12s`, `3h`.
 private func shortAge(_ microseconds: Int64) -> String {

@@ -111,9 +111,14 @@ public struct RunSummary: Sendable, Hashable {
       rules[index].errors += other.rules[index].errors
       rules[index].hits.add(other.rules[index].hits)
     }
-    for index in experiments.indices {
-      experiments[index].treated.add(other.experiments[index].treated)
-      experiments[index].control.add(other.experiments[index].control)
+    // By id: the experiments of two versions may differ.
+    for more in other.experiments {
+      if let index = experiments.firstIndex(where: { $0.ruleID == more.ruleID && $0.share == more.share }) {
+        experiments[index].treated.add(more.treated)
+        experiments[index].control.add(more.control)
+      } else {
+        experiments.append(more)
+      }
     }
     if let more = other.positives { positives = (positives ?? 0) + more }
     decisionHits.add(other.decisionHits)

@@ -14,5 +14,7 @@ struct Migration: Sendable {
   /// their own, and a step with a lower one is applied even after one with a higher.
   ///
   /// They are Swift text and not files, so that a program copied alone to another machine finds them.
-  static let all = [pipelines, results, state, activations, crashes, redrives, lists, outputs, aggregates]
+  static let all = [
+    pipelines, results, state, activations, crashes, redrives, lists, outputs, processes, aggregates,
+  ]
 }

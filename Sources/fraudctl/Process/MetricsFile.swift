@@ -56,6 +56,16 @@ struct MetricsFile {
     }
     each("fraud_lag_records", "gauge", "Records behind the topic's end.") { $0.lagRecords.map(Double.init) }
     each("fraud_holding", "gauge", "1 while results wait for the database.") { $0.isHolding == nil ? 0 : 1 }
+    let now = Int64(Date().timeIntervalSince1970 * 1_000_000)
+    each(
+      "fraud_watermark_delay_seconds", "gauge", "From the event time that the slowest partition has reached until now."
+    ) {
+      $0.progress.compactMap { $0.watermark ?? $0.maxEventTime }.min().map { Double(now - $0) / 1_000_000 }
+    }
+    each("fraud_last_commit_age_seconds", "gauge", "Since the last commit of records.") {
+      $0.reading.lastCommit.map { max(0, Date().timeIntervalSince1970 - $0) }
+    }
+    each("fraud_memory_bytes", "gauge", "The memory that the process holds.") { _ in residentBytes().map(Double.init) }
     each("fraud_partitions", "gauge", "Partitions owned.") { Double($0.progress.count) }
     each("fraud_pipeline_version", "gauge", "The version in force here.") {
       $0.summary.pipelineVersion.map(Double.init)

@@ -38,6 +38,9 @@ final class PipelineRun: Sendable {
     var failure: (any Error)?
   }
 
+  /// This process, as others see it.
+  static let ownerName = "\(ProcessInfo.processInfo.hostName):\(getpid())"
+
   let pipeline: Pipeline
   let id: Int
   let version: Int
@@ -93,7 +96,7 @@ final class PipelineRun: Sendable {
     defer { consumer.close() }
     try consumer.subscribe(to: [topic])
     let meter = ProcessMeter(measuresLatency: options.measuresLatency)
-    var committer = PartitionCommitter(options.address, ownerName: "\(ProcessInfo.processInfo.hostName):\(getpid())")
+    var committer = PartitionCommitter(options.address, ownerName: Self.ownerName)
     var configuration = options.configuration
     if let failpoints = Failpoints.shared {
       configuration.failpoint = { failpoints.hit($0, offset: $1, partition: $2) }

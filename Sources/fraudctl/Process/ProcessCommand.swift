@@ -90,7 +90,7 @@ struct ProcessCommand: ParsableCommand {
             connection: connection, group: group ?? "fraud-\(loaded.pipeline.definition.name)", address: address)
           options.untilEnd = untilEnd
           options.maxRejectedShare = maxRejectedShare
-          options.measuresLatency = stats || metricsFile != nil
+          options.measuresLatency = true
           options.configuration.commitEvents = commitEvents
           if let warmFrom {
             options.configuration.history = ArchiveHistory(root: warmFrom, connection: connection).fill
@@ -113,9 +113,9 @@ struct ProcessCommand: ParsableCommand {
           }
         }
         for relay in relays { relay.start() }
-        let expiry = ListExpiry(address)
-        expiry.start()
-        defer { expiry.stop() }
+        let housekeeping = Housekeeping(address, for: runs)
+        housekeeping.start()
+        defer { housekeeping.stop() }
         try wait(for: runs, archives, start: start)
         finish(relays)
         try finish(archives)

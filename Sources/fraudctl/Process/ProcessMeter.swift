@@ -47,6 +47,8 @@ final class ProcessMeter {
   private(set) var commits = DurationHistogram(bucket: .microseconds(100), buckets: 10_000)
   /// From the first record read to the last commit of records.
   private(set) var busy = Duration.zero
+  /// In seconds since 1970.
+  private(set) var lastCommit: Double?
   private var firstRecord: ContinuousClock.Instant?
   private let measuresLatency: Bool
   private var waiting: [TopicPartition: [(offset: Int64, timestamp: Int64)]] = [:]
@@ -68,6 +70,7 @@ final class ProcessMeter {
 
   func committed(_ nextOffsets: [TopicPartition: Int64]) {
     if let firstRecord { busy = firstRecord.duration(to: .now) }
+    lastCommit = Date().timeIntervalSince1970
     guard measuresLatency else { return }
     let now = Int64(Date().timeIntervalSince1970 * 1_000)
     for (partition, next) in nextOffsets {
@@ -161,6 +164,8 @@ struct MeterReading: Sendable {
   var commitSeconds = 0.0
   /// From the first record to the last commit.
   var busySeconds = 0.0
+  /// When the last commit was, in seconds since 1970.
+  var lastCommit: Double?
 
   init() {}
 
@@ -171,5 +176,6 @@ struct MeterReading: Sendable {
     commit99 = meter.commits.quantile(0.99)
     commitSeconds = meter.commits.total / .seconds(1)
     busySeconds = meter.busy / .seconds(1)
+    lastCommit = meter.lastCommit
   }
 }

@@ -43,7 +43,7 @@ struct ProcessOutputTests {
       try TestSite.send(lines, to: "payments", partitions: 1, of: broker)
       let processed = try Program.run([
         "process", "--pipeline", file, "--brokers", broker.bootstrapServers, "--database", database.url, "--until-end",
-        "--json",
+        "--json", "--metrics-file", folder + "/p.prom",
       ])
       #expect(processed.code == 0, "\(processed)")
       #expect(processed.output.contains(#""experiments":{"new":{"share":0.5"#), "\(processed.output)")
@@ -70,6 +70,15 @@ struct ProcessOutputTests {
       #expect((treated?["alert_rate_interval"] as? [Double])?.count == 2, "\(arms)")
       let table = try Program.run(["pipeline", "compare", "1", "--database", database.url])
       #expect(table.output.contains("in force") && table.output.contains("PRECISION"), "\(table)")
+
+      let status = try Program.run(["status", "--database", database.url, "--json"])
+      #expect(status.output.contains(#""state_bytes":"#) && !status.output.contains(#""state_bytes":0"#), "\(status)")
+      #expect(status.output.contains(#""owner":null"#) && status.output.contains(#""commit_ms_p50":null"#), "\(status)")
+      let metrics = try String(contentsOfFile: folder + "/p.prom", encoding: .utf8)
+      for name in ["fraud_last_commit_age_seconds", "fraud_memory_bytes", "fraud_watermark_delay_seconds"] {
+        #expect(metrics.contains("\(name){pipeline=\"p\"} "), "\(metrics)")
+      }
+      #expect(try database.count("SELECT count(*) FROM fraud.processes") == 0)
 
       let features = try Program.run(["features", "show", "7", "--database", database.url, "--json"])
       #expect(features.output.contains(#""features" : {"seen": 10}"#), "\(features)")

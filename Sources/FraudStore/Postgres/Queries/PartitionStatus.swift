@@ -12,6 +12,25 @@ public struct PartitionStatus: Sendable {
   public var isReleased: Bool
   /// Since the last commit, in microseconds; `nil` before the first.
   public var age: Int64?
+  /// From the event time that it has reached until now, in microseconds.
+  public var watermarkDelay: Int64?
+  /// What is stored of its features.
+  public var stateBytes: Int64
+  /// Of its owner, as the owner measures since its start: how long commits take, and how long events take from their
+  /// record's timestamp to their commit, in milliseconds; `nil` where it does not run.
+  public var commit50: Double?
+  /// See ``commit50``.
+  public var commit99: Double?
+  /// See ``commit50``.
+  public var latency50: Double?
+  /// See ``commit50``.
+  public var latency99: Double?
+  /// The owner's events a second.
+  public var eventsPerSecond: Double?
+  /// What the owner waits for.
+  public var holding: String?
+  /// The memory that the owner holds.
+  public var memoryBytes: Int64?
 
   /// The rows of `fraud.partitions`, by pipeline, topic and partition.
   ///
@@ -24,8 +43,19 @@ public struct PartitionStatus: Sendable {
       SELECT n.name, p.pipeline_id, p.topic, p.generation, p.partition, p.owner_name, p.released_at IS NOT NULL,
         (extract(epoch FROM clock_timestamp() - p.committed_at) * 1000000)::bigint,
         p.epoch, p.start_offset, p.next_offset, p.seq, p.pipeline_version, p.watermark, p.max_event_time, p.accepted,
-        p.rejected, p.late, p.decisions, p.alerts
+        p.rejected, p.late, p.decisions, p.alerts,
+        (extract(epoch FROM clock_timestamp() - coalesce(p.watermark, p.max_event_time)) * 1000000)::bigint,
+        (SELECT coalesce(sum(octet_length(s.blob)), 0)::bigint FROM fraud.state_buckets s
+          WHERE s.pipeline_id = p.pipeline_id AND s.topic = p.topic AND s.generation = p.generation
+            AND s.partition = p.partition)
+        + (SELECT coalesce(sum(octet_length(s.blob)), 0)::bigint FROM fraud.state_deltas s
+          WHERE s.pipeline_id = p.pipeline_id AND s.topic = p.topic AND s.generation = p.generation
+            AND s.partition = p.partition),
+        r.commit_ms_p50, r.commit_ms_p99, r.latency_ms_p50, r.latency_ms_p99, r.events_per_second, r.holding,
+        r.memory_bytes
       FROM fraud.partitions p JOIN fraud.pipelines n ON n.id = p.pipeline_id
+      LEFT JOIN fraud.processes r ON r.pipeline_id = p.pipeline_id AND r.owner_name = p.owner_name
+        AND p.released_at IS NULL AND r.updated_at > now() - interval '15 seconds'
       WHERE $1::bigint IS NULL OR p.pipeline_id = $1::bigint
       ORDER BY n.name, p.topic, p.generation, p.partition
       """, [.integer(orNull: pipeline.map(Int64.init))])
@@ -50,7 +80,11 @@ public struct PartitionStatus: Sendable {
         PartitionStatus(
           pipeline: try rows.required(rows.text(row, 0)), progress: progress,
           ownerName: try rows.required(rows.text(row, 5)), isReleased: try rows.required(rows.boolean(row, 6)),
-          age: try rows.integer(row, 7)))
+          age: try rows.integer(row, 7), watermarkDelay: try rows.integer(row, 20),
+          stateBytes: try rows.required(rows.integer(row, 21)), commit50: try rows.double(row, 22),
+          commit99: try rows.double(row, 23), latency50: try rows.double(row, 24), latency99: try rows.double(row, 25),
+          eventsPerSecond: try rows.double(row, 26), holding: try rows.text(row, 27),
+          memoryBytes: try rows.integer(row, 28)))
     }
     return partitions
   }
