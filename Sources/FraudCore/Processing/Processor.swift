@@ -159,9 +159,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     if let deadline = fencedUntil, now >= deadline, case .fenced(let reason) = phase {
       throw ProcessorError(code: .fenced, message: reason)
     }
-    let event = try source.poll(into: &records, timeout: configuration.pollTimeout)
-    try take(now: now)
-    if let event { try handle(event, now: now) }
+    try readWhatThereIs(now: now)
     if let wanted, now >= wanted.nextTry { try own(wanted, now: now) }
     if let held, now >= held.nextTry { try retry(now: now) }
     if held == nil, isCommitDue(now: now) { try commit(now: now) }
@@ -206,6 +204,32 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     (pipeline, self.version, lists) = (version.pipeline, version.number, version.lists)
     committed.merge(RunSummary(pipeline: pipeline, version: self.version))
   }
+
+  /// Waits for records, and takes those that have come meanwhile, too, up to what a commit holds: so commits grow with
+  /// the load, and a store that takes longer gets fewer and larger ones. A source ends a poll with each partition's end;
+  /// taking a poll a commit would keep a processor that is behind there forever.
+  private mutating func readWhatThereIs(now: Duration) throws {
+    var timeout = configuration.pollTimeout
+    for _ in 0..<Self.pollsMax {
+      let event = try source.poll(into: &records, timeout: timeout)
+      let hasRecords = !records.isEmpty
+      try take(now: now)
+      var isNews = hasRecords
+      if case .reachedEnd(let partition, _) = event {
+        isNews = isNews || workers.contains { $0.partition == partition && !$0.isAtEnd }
+      } else if event != nil {
+        isNews = false
+      }
+      if let event { try handle(event, now: now) }
+      if !isNews { return }
+      if held != nil || workers.contains(where: \.isCareful) { return }
+      if workers.reduce(0, { $0 + $1.pendingCount }) >= configuration.commitEvents { return }
+      timeout = .zero
+    }
+  }
+
+  /// Polls of one step at most.
+  private static var pollsMax: Int { 256 }
 
   /// Commits what is pending and gives the partitions back.
   public mutating func finish(now: Duration) throws {
