@@ -75,7 +75,7 @@ struct ProcessOutputTests {
       #expect(status.output.contains(#""state_bytes":"#) && !status.output.contains(#""state_bytes":0"#), "\(status)")
       #expect(status.output.contains(#""owner":null"#) && status.output.contains(#""commit_ms_p50":null"#), "\(status)")
       let metrics = try String(contentsOfFile: folder + "/p.prom", encoding: .utf8)
-      for name in ["fraud_last_commit_age_seconds", "fraud_memory_bytes", "fraud_watermark_delay_seconds"] {
+      for name in ["fraud_last_commit_age_seconds", "fraud_memory_bytes"] {
         #expect(metrics.contains("\(name){pipeline=\"p\"} "), "\(metrics)")
       }
       #expect(try database.count("SELECT count(*) FROM fraud.processes") == 0)
