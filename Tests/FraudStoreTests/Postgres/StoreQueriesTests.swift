@@ -114,10 +114,10 @@ import Testing
   @Test func deletingAPipelineLeavesTheOthers() throws {
     var connection = try PostgresConnection(address)
     try fill(&connection)
-    #expect(try PipelineStore.contents(1, on: &connection).map(\.rows) == [1, 28, 2])
+    #expect(try PipelineStore.contents(1, on: &connection).map(\.rows) == [1, 28, 2, 1])
     try PipelineStore.delete(1, author: "me", note: "over", on: &connection)
     #expect(try PipelineStore.contents(1, on: &connection).isEmpty)
-    #expect(try PipelineStore.contents(2, on: &connection).map(\.rows) == [1, 28, 2])
+    #expect(try PipelineStore.contents(2, on: &connection).map(\.rows) == [1, 28, 2, 1])
     #expect(try PipelineStore.list(on: &connection).map(\.name) == ["two"])
     let audit = try connection.query("SELECT why FROM fraud.audit_log WHERE action = 'delete' AND pipeline = 'one'")
     #expect(try audit.text(0, 0) == "over")

@@ -5,7 +5,7 @@ import FraudStore
 import Testing
 
 /// `process` as a user runs it, against a dev broker and a PostgreSQL of its own, with everything that may happen to it.
-@Suite(.enabled(if: Program.isBuilt, "fraudctl is not built beside the tests"), .timeLimit(.minutes(3)))
+@Suite(.enabled(if: Program.isBuilt, "fraudctl is not built beside the tests"), .timeLimit(.minutes(10)))
 struct ProcessTests {
   /// A topic with card transactions, and the file that holds them.
   final class CardTopic {
@@ -13,15 +13,22 @@ struct ProcessTests {
     let broker: DevBroker
     let file: String
     let lines: Int
+    private let held: [[UInt8]]
 
-    init(_ count: Int) throws {
+    /// - Parameter held: how many of them ``sendHeld()`` sends.
+    init(_ count: Int, holding held: Int = 0) throws {
       let lines = try TestSite.cardPayments(count)
       self.lines = lines.count
+      self.held = Array(lines.suffix(held))
       file = try TestSite.makeFolder() + "/events.ndjson"
       try Data(lines.joined(separator: [UInt8(ascii: "\n")])).write(to: URL(fileURLWithPath: file))
       broker = try DevBroker()
       try broker.createTopic(named: "card-payments", partitions: Self.partitions)
-      try TestSite.send(lines, to: "card-payments", partitions: Self.partitions, of: broker)
+      try TestSite.send(lines.dropLast(held), to: "card-payments", partitions: Self.partitions, of: broker)
+    }
+
+    func sendHeld() throws {
+      try TestSite.send(held, to: "card-payments", partitions: Self.partitions, of: broker)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: URL(fileURLWithPath: file).deletingLastPathComponent().path) }
@@ -78,7 +85,7 @@ struct ProcessTests {
         run.send(SIGKILL)
         #expect(run.wait().code == -SIGKILL, "\(run.errors)")
       }
-      let outcome = try topic.process(database, group: "last", "--until-end").wait()
+      let outcome = try topic.process(database, group: "last", "--commit-events", "40", "--until-end").wait()
       #expect(outcome.code == 0, "\(outcome.errors)")
       #expect(try database.results() == undisturbed.results())
     }
@@ -129,7 +136,7 @@ struct ProcessTests {
         run.send(SIGKILL)
         #expect(run.wait().code == -SIGKILL, "\(run.errors)")
       }
-      let outcome = try process("last", "--until-end").wait()
+      let outcome = try process("last", "--commit-events", "20", "--until-end").wait()
       #expect(outcome.code == 0, "\(outcome.errors)")
       let alerts = try scoredAlerts(try Program.run(["score", "--pipeline", pipeline, "--input", file]))
       #expect(alerts.contains { $0.hasSuffix("|unusual") } && alerts.contains { $0.hasSuffix("|many-shops") })
@@ -276,7 +283,7 @@ struct ProcessTests {
 
   @Test func aDatabaseThatFallsOverIsWaitedFor() async throws {
     try await onThread {
-      let topic = try CardTopic(4_000)
+      let topic = try CardTopic(4_000, holding: 2_000)
       let folder = try TestSite.makeFolder()
       defer { try? FileManager.default.removeItem(atPath: folder) }
       let server = try EmbeddedPostgres.acquire(dataDirectory: folder)
@@ -294,6 +301,7 @@ struct ProcessTests {
       // An immediate shutdown: the server recovers as from a crash.
       kill(postmaster, SIGQUIT)
       #expect(until(90) { kill(postmaster, 0) != 0 })
+      try topic.sendHeld()
       #expect(until(90) { run.errors.contains("waiting: ") }, "\(run.errors)")
       #expect(run.isRunning)
       let again = try EmbeddedPostgres.acquire(dataDirectory: folder)
