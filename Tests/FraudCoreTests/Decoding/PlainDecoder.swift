@@ -98,7 +98,9 @@ struct PlainDecoder {
     let parts = unsigned.split(whereSeparator: { "eE".contains($0) })
     let number = parts[0].split(separator: ".")
     let fraction = number.count > 1 ? String(number[1]) : ""
-    guard let written = parts.count > 1 ? Int(parts[1]) : 0, abs(written) < 1_000 else { return nil }
+    // Beyond any length of the digits, the size of an exponent makes no difference.
+    let exponent = parts.count > 1 ? Int(parts[1]) ?? (parts[1].hasPrefix("-") ? .min : .max) : 0
+    let written = max(-100_000, min(100_000, exponent))
     let shift = written + (unit == .seconds ? 6 : unit == .milliseconds ? 3 : 0) - fraction.count
     var digits = String(number[0]) + fraction
     if shift >= 0 { digits += String(repeating: "0", count: shift) } else { digits = String(digits.dropLast(-shift)) }
