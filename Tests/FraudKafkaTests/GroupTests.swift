@@ -52,7 +52,9 @@ import Testing
       try run { try members[0].committedOffsets(of: members[0].assignment) == next }
       try members[1].subscribe(to: ["t"])
       try run { members[0].assignment.count == 2 && members[1].assignment.count == 2 }
+      // The dev broker rebalances again where a member joins late; nobody may share a partition whatever it does.
       #expect(revocations >= 1)
+      #expect(Set(members.flatMap(\.assignment)).count == 4)
       let stored = try members[0].committedOffsets(of: members[0].assignment)
       #expect(stored.values.allSatisfy { $0 == 100 } && stored.count == 2)
       for index in 400..<800 { try producer.send(to: "t", "\(index)", partition: Int32(index % 4)) }

@@ -53,6 +53,7 @@ extension MutableSpan<UInt8> {
 /// The index of the first true lane, or 16 where there is none.
 @inline(always)
 func firstTrue(_ mask: SIMDMask<SIMD16<Int8>>) -> Int {
+  // Sound: both have 16 bytes, and any bits are a value of either.
   let words = unsafe unsafeBitCast(mask, to: SIMD2<UInt64>.self)
   let low = UInt64(littleEndian: words[0])
   let high = UInt64(littleEndian: words[1])
@@ -63,6 +64,7 @@ func firstTrue(_ mask: SIMDMask<SIMD16<Int8>>) -> Int {
 /// Whether no lane is true.
 @inline(always)
 func isAllFalse(_ mask: SIMDMask<SIMD16<Int8>>) -> Bool {
+  // Sound: both have 16 bytes, and any bits are a value of either.
   let words = unsafe unsafeBitCast(mask, to: SIMD2<UInt64>.self)
   return words[0] | words[1] == 0
 }
@@ -70,6 +72,7 @@ func isAllFalse(_ mask: SIMDMask<SIMD16<Int8>>) -> Bool {
 /// Whether all lanes are zero.
 @inline(always)
 func isZero(_ vector: SIMD16<UInt8>) -> Bool {
+  // Sound: both have 16 bytes, and any bits are a value of either.
   let words = unsafe unsafeBitCast(vector, to: SIMD2<UInt64>.self)
   return words[0] | words[1] == 0
 }

@@ -13,10 +13,11 @@ import CPQ
 ///
 /// Names in statements must carry their schema: the search path is pinned to `pg_catalog`, so that nobody who can make
 /// a table or a function can slip it into a statement.
+///
+/// `@unchecked Sendable`: it cannot be copied and all that talks to the server is mutating, so one thread at a time has it.
 @safe
 public struct PostgresConnection: ~Copyable, @unchecked Sendable {
-  // A libpq connection may be used by any thread, by one at a time. This struct is its only owner and cannot be copied,
-  // and everything that talks to the server is mutating, so exclusivity is the lock.
+  // A libpq connection may be used by any thread, by one at a time.
   private let raw: OpaquePointer
 
   /// How long the server waits and works before it gives up on this connection's statements.

@@ -31,6 +31,8 @@ final class PipelineRun: Sendable {
     /// Why the version in force is not the one that runs here.
     var refusedVersion: String?
     var progress: [PartitionProgress] = []
+    /// Where its first partitions began.
+    var starts: [PartitionProgress] = []
     var lagRecords: Int64?
     var reading = MeterReading()
     /// Set when it has ended: what ended it, if it failed.
@@ -174,6 +176,7 @@ final class PipelineRun: Sendable {
       $0.isHolding = isHolding
       $0.refusedVersion = refusedVersion
       $0.progress = progress
+      if $0.starts.isEmpty { $0.starts = progress }
       $0.lagRecords = lag
     }
   }

@@ -194,8 +194,8 @@ struct ProcessCommand: ParsableCommand {
         }
       }
       for (index, status) in statuses.enumerated() {
-        if !status.progress.isEmpty, announced.insert(index).inserted {
-          let starts = status.progress.map { "\($0.source.partition) from \($0.nextOffset)" }.joined(separator: ", ")
+        if !status.starts.isEmpty, announced.insert(index).inserted {
+          let starts = status.starts.map { "\($0.source.partition) from \($0.nextOffset)" }.joined(separator: ", ")
           Terminal.standardError.message(
             "\(runs[index].pipeline.definition.name): partitions \(starts)")
         }

@@ -147,6 +147,7 @@ struct TextFinder {
     while place < places {
       let start = offset &+ place
       let matches = (bytes.vector(at: start) .== first) .& (bytes.vector(at: start &+ size &- 1) .== last)
+      // Sound: both have 16 bytes, and any bits are a value of either.
       let found = unsafe unsafeBitCast(matches, to: SIMD2<UInt64>.self)
       if found[0] | found[1] != 0 {
         for lane in 0..<min(16, places &- place) where matches[lane] {

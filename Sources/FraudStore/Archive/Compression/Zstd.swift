@@ -10,6 +10,7 @@ internal import CZstd
 
   /// - Parameter level: zstd's level; 1 is its fastest with ordinary frames.
   init(level: Int32 = 1) {
+    // Fails only where memory is out, as any array of ours would.
     guard let context = unsafe ZSTD_createCCtx() else { fatalError("no memory for a zstd context") }
     unsafe self.context = context
     self.level = level
@@ -44,6 +45,7 @@ internal import CZstd
   private let context: OpaquePointer
 
   init() {
+    // Fails only where memory is out, as any array of ours would.
     guard let context = unsafe ZSTD_createDCtx() else { fatalError("no memory for a zstd context") }
     unsafe self.context = context
   }
