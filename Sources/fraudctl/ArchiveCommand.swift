@@ -27,7 +27,11 @@ struct ArchiveOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only this pipeline's files.", valueName: "name"))
   var pipeline: String?
 
-  var directory: ArchiveDirectory { ArchiveDirectory(root: archive) }
+  var directory: ArchiveDirectory {
+    var directory = ArchiveDirectory(root: archive)
+    directory.failpoint = Failpoints.archive
+    return directory
+  }
 
   var filter: ArchiveDirectory.Filter { ArchiveDirectory.Filter(pipeline: pipeline) }
 

@@ -34,8 +34,8 @@ extension ArchiveDirectory {
   public func compact(
     _ compaction: Compaction = Compaction(), _ filter: Filter = Filter()
   ) throws(StoreError) -> [Merge] {
-    let (current, superseded) = try allFiles(filter)
-    if !compaction.isDryRun { for file in superseded { try moveAway(file) } }
+    if !compaction.isDryRun { try settle(filter) }
+    let current = try files(filter)
     var merges: [Merge] = []
     var group: [(file: ArchiveFile, parquet: ParquetFile, notes: ArchiveNotes)] = []
     func rows() -> Int64 { group.reduce(0) { $0 + $1.notes.rowCount } }
@@ -62,9 +62,21 @@ extension ArchiveDirectory {
     return merges
   }
 
+  /// Puts files out of the way whose events a larger one holds, too: what a compaction that was cut short had yet to do.
+  func settle(_ filter: Filter) throws(StoreError) {
+    for file in try allFiles(filter).superseded { try moveAway(file) }
+  }
+
   private func moveAway(_ file: ArchiveFile) throws(StoreError) {
-    try moveFile(path(of: file), toFolder: "\(root)/\(Self.replacedFolder)/\(file.folder)", name: file.name)
+    do throws(StoreError) {
+      try moveFile(path(of: file), toFolder: "\(root)/\(Self.replacedFolder)/\(file.folder)", name: file.name)
+    } catch {
+      // Another process was quicker.
+      guard fileStatus(path(of: file)) == nil else { throw error }
+      return
+    }
     try touchFile("\(root)/\(Self.replacedFolder)/\(file.path)")
+    failpoint?("archive-moved")
   }
 
   /// The columns of a file as we would write them; `nil` where they are not ours.
@@ -104,7 +116,8 @@ extension ArchiveDirectory {
     }
 
     let disk = try DurableFile(
-      folder: "\(root)/\(result.folder)", temporaryName: ".\(result.name).tmp.\(UInt64.random(in: .min ... .max))")
+      folder: "\(root)/\(result.folder)", temporaryName: ".\(result.name).tmp.\(UInt64.random(in: .min ... .max))",
+      failpoint: failpoint)
     var writer = ParquetWriter(columns: columns)
     var digest = SHA256()
     // The file's columns as an engine's schema: the archive's own are fields like others here.

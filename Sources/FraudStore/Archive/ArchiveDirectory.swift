@@ -11,6 +11,8 @@ public struct ArchiveDirectory: Sendable {
 
   /// The root folder.
   public let root: String
+  /// See ``ArchiveFailpoint``.
+  package var failpoint: ArchiveFailpoint?
 
   /// Looks at an archive; it need not exist.
   public init(root: String) {
@@ -42,7 +44,7 @@ public struct ArchiveDirectory: Sendable {
     for pipeline in try names(inFolder: "\(root)/\(ArchiveFile.set)") where pipeline.hasPrefix("pipeline=") {
       if let wanted = filter.pipeline, pipeline != "pipeline=\(wanted)" { continue }
       for date in try names(inFolder: "\(root)/\(ArchiveFile.set)/\(pipeline)") where date.hasPrefix("date=") {
-        for name in try names(inFolder: "\(root)/\(ArchiveFile.set)/\(pipeline)/\(date)") {
+        for name in try settledNames(inFolder: "\(root)/\(ArchiveFile.set)/\(pipeline)/\(date)") {
           guard let file = ArchiveFile(path: "\(ArchiveFile.set)/\(pipeline)/\(date)/\(name)") else { continue }
           if let days = filter.days, !days.contains(file.day) { continue }
           files.append(file)
@@ -61,6 +63,18 @@ public struct ArchiveDirectory: Sendable {
     return (current, superseded)
   }
 
+  /// The names in a folder at one moment. Read while a compaction is at work, a listing may have missed both a merged file,
+  /// since it came too late, and one that it replaces, since it went too early; the next listing then is another.
+  private func settledNames(inFolder folder: String) throws(StoreError) -> [String] {
+    func visible() throws(StoreError) -> [String] { try names(inFolder: folder).filter { !$0.hasPrefix(".") } }
+    var found = try visible()
+    while true {
+      let again = try visible()
+      if again == found { return found }
+      found = again
+    }
+  }
+
   /// A file's full path.
   public func path(of file: ArchiveFile) -> String { "\(root)/\(file.path)" }
 
@@ -69,9 +83,13 @@ public struct ArchiveDirectory: Sendable {
 
   /// Opens a file; one that a compaction replaced after it was listed is found where that put it.
   package func open(_ file: ArchiveFile) throws(StoreError) -> ParquetFile {
-    let replaced = "\(root)/\(Self.replacedFolder)/\(file.path)"
-    if fileStatus(path(of: file)) == nil, fileStatus(replaced) != nil { return try ParquetFile(path: replaced) }
-    return try ParquetFile(path: path(of: file))
+    do throws(StoreError) {
+      return try ParquetFile(path: path(of: file))
+    } catch {
+      let replaced = "\(root)/\(Self.replacedFolder)/\(file.path)"
+      guard fileStatus(path(of: file)) == nil, fileStatus(replaced) != nil else { throw error }
+      return try ParquetFile(path: replaced)
+    }
   }
 }
 

@@ -42,6 +42,8 @@ public struct ArchiveWriter: ~Copyable {
     public var rowsMax = 1 << 20
     /// Bytes of a file's events, as they came, at most.
     public var bytesMax = 512 << 20
+    /// See ``ArchiveFailpoint``.
+    package var failpoint: ArchiveFailpoint?
 
     /// Settings with the default bounds.
     public init(root: String, pipeline: String, version: Int? = nil, schema: Schema, eventTime: String? = nil) {
@@ -185,7 +187,8 @@ public struct ArchiveWriter: ~Copyable {
     let name = ".\(file.name).tmp.\(getpid()).\(Self.unique())"
     open = OpenFile(
       file: file, extent: Extent(hour: hour), writer: ParquetWriter(columns: columns),
-      disk: try DurableFile(folder: "\(settings.root)/\(file.folder)", temporaryName: name))
+      disk: try DurableFile(
+        folder: "\(settings.root)/\(file.folder)", temporaryName: name, failpoint: settings.failpoint))
   }
 
   private static func unique() -> String {

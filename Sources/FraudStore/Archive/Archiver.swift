@@ -23,6 +23,8 @@ public struct Archiver<Source: RecordSource>: ~Copyable {
   public private(set) var fileCount = 0
   /// Where records come from.
   public var source: Source
+  /// The partitions that it archives.
+  public private(set) var partitions: [TopicPartition] = []
 
   private let pipeline: Pipeline
   private let settings: ArchiveWriter.Settings
@@ -31,7 +33,6 @@ public struct Archiver<Source: RecordSource>: ~Copyable {
   private let directory: ArchiveDirectory
   private var records = MessageBatch()
   private var decoding: DecoderState
-  private var partitions: [TopicPartition] = []
   private var workers: [ArchivingPartition] = []
   private var nextTry: Duration?
 
@@ -116,7 +117,9 @@ public struct Archiver<Source: RecordSource>: ~Copyable {
   private mutating func start(now: Duration) throws {
     drop()
     do throws(StoreError) {
-      let files = try directory.files(ArchiveDirectory.Filter(pipeline: settings.pipeline))
+      let filter = ArchiveDirectory.Filter(pipeline: settings.pipeline)
+      try directory.settle(filter)
+      let files = try directory.files(filter)
       var starts: [TopicPartition: StartOffset] = [:]
       for partition in partitions {
         let last = files.last { $0.topic == partition.topic && $0.partition == partition.partition }

@@ -42,20 +42,22 @@ package struct DecisionKeeper {
 
   /// Decides what has been archived since the last call.
   ///
-  /// - Parameter isStopped: asked before each file.
+  /// - Parameters:
+  ///   - owned: the partitions that nobody else decides now; `nil` for all. Others are forgotten.
+  ///   - isStopped: asked before each file.
   /// - Throws: ``StoreError`` where the archive cannot be read, or the disk takes no files.
-  package mutating func step(isStopped: () -> Bool = { false }) throws(StoreError) {
+  package mutating func step(
+    of owned: [TopicPartition]? = nil, isStopped: () -> Bool = { false }
+  ) throws(StoreError) {
     let name = pipeline.definition.name
+    if let owned { partitions = partitions.filter { owned.contains($0.key) } }
     let decided = try directory.files(inSet: Self.decisionsSet, pipeline: name)
     for files in try directory.partitions(ofPipeline: name) {
       guard let first = files.first else { continue }
       let key = TopicPartition(topic: first.topic, partition: first.partition)
-      var partition =
-        partitions[key]
-        ?? Partition(
-          engine: Engine(pipeline, version: version, lists: lists), nextOffset: .min,
-          decidedOffset: decided.last { $0.topic == key.topic && $0.partition == key.partition }?.offsets.upperBound
-            ?? .min)
+      if let owned, !owned.contains(key) { continue }
+      var partition: Partition
+      if let known = partitions[key] { partition = known } else { partition = try begin(key, decided) }
       // An engine that remembers nothing need not see what is decided.
       if pipeline.features.isEmpty, partition.decidedOffset != .min {
         partition.nextOffset = max(partition.nextOffset, partition.decidedOffset + 1)
@@ -66,6 +68,20 @@ package struct DecisionKeeper {
         partitions[key] = partition
       }
     }
+  }
+
+  /// Starts behind the last file of decisions. Rows of aggregations behind that are of a step that was cut short: they are
+  /// made again, under another name where a compaction came between.
+  private func begin(_ key: TopicPartition, _ decided: [ArchiveFile]) throws(StoreError) -> Partition {
+    func isOfPartition(_ file: ArchiveFile) -> Bool { file.topic == key.topic && file.partition == key.partition }
+    let partition = Partition(
+      engine: Engine(pipeline, version: version, lists: lists), nextOffset: .min,
+      decidedOffset: decided.last(where: isOfPartition)?.offsets.upperBound ?? .min)
+    for file in try directory.files(inSet: Self.aggregatesSet, pipeline: pipeline.definition.name)
+    where isOfPartition(file) && file.offsets.lowerBound > partition.decidedOffset {
+      try removeFile("\(directory.root)/\(Self.aggregatesSet)" + file.path.dropFirst(ArchiveFile.set.count))
+    }
+    return partition
   }
 
   private mutating func decide(_ file: ArchiveFile, _ partition: inout Partition) throws(StoreError) {
@@ -230,7 +246,8 @@ private struct RowFile: ~Copyable {
     output += writer.takeOutput()
     let folder = "\(directory.root)/\(set)" + file.folder.dropFirst(ArchiveFile.set.count)
     let disk = try DurableFile(
-      folder: folder, temporaryName: ".\(file.name).tmp.\(UInt64.random(in: .min ... .max))")
+      folder: folder, temporaryName: ".\(file.name).tmp.\(UInt64.random(in: .min ... .max))",
+      failpoint: directory.failpoint)
     try disk.write(output)
     _ = try disk.publish(as: file.name)
   }

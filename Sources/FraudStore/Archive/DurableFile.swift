@@ -4,6 +4,11 @@
   internal import Darwin
 #endif
 
+/// Told of each step by which the archive changes, so that a test can end the process there: `archive-begun`,
+/// `archive-written`, `archive-synced`, `archive-visible` (the file has its name), `archive-durable` (so has its folder), and
+/// `archive-moved` (a replaced file is out of the way).
+package typealias ArchiveFailpoint = @Sendable (_ step: StaticString) -> Void
+
 /// A file that becomes visible whole or not at all, and stays once it is visible.
 ///
 /// It is written under a name of its own that starts with a dot, synchronised, linked to its final name (which fails
@@ -13,18 +18,21 @@ struct DurableFile: ~Copyable {
   private let descriptor: Int32
   private let folder: String
   private let temporaryPath: String
+  private let failpoint: ArchiveFailpoint?
 
   /// Makes the folder where it is missing and starts a file in it.
   ///
   /// - Parameter temporaryName: must be unused; starts with a dot.
-  init(folder: String, temporaryName: String) throws(StoreError) {
+  init(folder: String, temporaryName: String, failpoint: ArchiveFailpoint? = nil) throws(StoreError) {
     try makeFolder(folder)
     let path = "\(folder)/\(temporaryName)"
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o640)
     guard descriptor >= 0 else { throw .file("cannot create '\(path)'", errno) }
     self.folder = folder
     temporaryPath = path
+    self.failpoint = failpoint
     self.descriptor = descriptor
+    failpoint?("archive-begun")
   }
 
   deinit {
@@ -55,14 +63,18 @@ struct DurableFile: ~Copyable {
   /// - Throws: ``StoreError`` with `.file`. A failed synchronisation is never tried again: what it was to write may be
   ///   gone from memory, and a second try would only seem to succeed.
   func publish(as name: String) throws(StoreError) -> Bool {
+    failpoint?("archive-written")
     try synchronise(descriptor, temporaryPath)
+    failpoint?("archive-synced")
     let path = "\(folder)/\(name)"
     guard unsafe link(temporaryPath, path) == 0 else {
       if errno == EEXIST { return false }
       throw .file("cannot create '\(path)'", errno)
     }
+    failpoint?("archive-visible")
     unsafe unlink(temporaryPath)
     try synchroniseFolder(folder)
+    failpoint?("archive-durable")
     return true
   }
 }
@@ -70,11 +82,15 @@ struct DurableFile: ~Copyable {
 extension DurableFile {
   /// Makes the file durable and puts it in the place of one that has the name, in one step.
   func replace(_ name: String) throws(StoreError) {
+    failpoint?("archive-written")
     try synchronise(descriptor, temporaryPath)
+    failpoint?("archive-synced")
     guard unsafe rename(temporaryPath, "\(folder)/\(name)") == 0 else {
       throw .file("cannot replace '\(folder)/\(name)'", errno)
     }
+    failpoint?("archive-visible")
     try synchroniseFolder(folder)
+    failpoint?("archive-durable")
   }
 }
 

@@ -75,11 +75,14 @@ final class ArchiveRun: Sendable {
       eventTime: definition.eventTime?.field)
     settings.keepsRaw = definition.archive.raw
     settings.bloomFilters = Set(definition.archive.bloomFilters)
+    settings.failpoint = Failpoints.archive
     var archiver = Archiver(
       pipeline, settings: settings, generation: isDevBroker ? "dev" : cluster ?? "0", source: consumer)
+    var directory = ArchiveDirectory(root: root)
+    directory.failpoint = Failpoints.archive
     var keeper =
       definition.archive.decisions
-      ? DecisionKeeper(ArchiveDirectory(root: root), pipeline: pipeline, version: version, lists: lists) : nil
+      ? DecisionKeeper(directory, pipeline: pipeline, version: version, lists: lists) : nil
     var decidedFileCount = -1
     let start = ContinuousClock.now
     var isAtEnd = false
@@ -89,18 +92,18 @@ final class ArchiveRun: Sendable {
       report(archiver)
       if archiver.fileCount != decidedFileCount {
         decidedFileCount = archiver.fileCount
-        try decide(&keeper)
+        try decide(&keeper, archiver.partitions)
       }
     }
     try archiver.finish(endingFiles: isAtEnd)
     report(archiver)
-    if isAtEnd { try decide(&keeper) }
+    if isAtEnd { try decide(&keeper, archiver.partitions) }
   }
 
   /// Keeps the decisions of what is archived. Where the disk takes no files, the next file is another try.
-  private func decide(_ keeper: inout DecisionKeeper?) throws {
+  private func decide(_ keeper: inout DecisionKeeper?, _ partitions: [TopicPartition]) throws {
     do throws(StoreError) {
-      try keeper?.step { isStopping.load(ordering: .relaxed) && !options.untilEnd }
+      try keeper?.step(of: partitions) { isStopping.load(ordering: .relaxed) && !options.untilEnd }
     } catch {
       guard error.code == .file else { throw error }
       state.withLock { $0.isHolding = error.message }

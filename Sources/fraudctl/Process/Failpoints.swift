@@ -1,5 +1,6 @@
 import Foundation
 import FraudCore
+import FraudStore
 import Synchronization
 
 /// Lets a process die or freeze at a named step, for tests that show what becomes of it: `FRAUD_FAILPOINT=NAME:COUNT` kills
@@ -7,9 +8,15 @@ import Synchronization
 /// the process which evaluates it.
 ///
 /// The steps: `owned` and `restoring` when partitions are taken, `take` for each record, `commit`, `fenced` (inside the
-/// transaction) and `committed` for each commit, `switch` for each version.
+/// transaction) and `committed` for each commit, `switch` for each version, and those of ``ArchiveFailpoint``.
 final class Failpoints: Sendable {
   static let shared = ProcessInfo.processInfo.environment["FRAUD_FAILPOINT"].flatMap { Failpoints($0) }
+
+  /// What the archive is told to call.
+  static let archive: ArchiveFailpoint? = shared.map { failpoints in
+    let hit: ArchiveFailpoint = { failpoints.hit($0) }
+    return hit
+  }
 
   private let name: String
   private let count: Int
