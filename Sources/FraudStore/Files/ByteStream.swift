@@ -19,7 +19,8 @@ internal import FraudCore
 
   /// Opens a file, or stdin for `-`.
   ///
-  /// - Throws: ``StoreError`` with code `file`.
+  /// - Throws: ``StoreError`` with code `file`, or `corrupt` where the first bytes are those of a packed file that its
+  ///   name does not announce: taken for text it would only give rejected events.
   package init(path: String) throws(StoreError) {
     if path == "-" {
       name = "stdin"
@@ -41,6 +42,7 @@ internal import FraudCore
     #endif
     let unpacker: ZstdStream?
     do throws(StoreError) {
+      if let problem = Self.wrongPacking(opened, path) { throw StoreError(code: .corrupt, message: problem) }
       unpacker = path.hasSuffix(".zst") ? try ZstdStream(name: path) : nil
     } catch {
       close(opened)
@@ -111,6 +113,27 @@ internal import FraudCore
       }
       if isStopped() { return 0 }
     }
+  }
+
+  /// What is wrong with a file that begins as no NDJSON or CSV file does; nil for a pipe, which cannot be looked at ahead.
+  private static func wrongPacking(_ descriptor: Int32, _ path: String) -> String? {
+    var head: [UInt8] = []
+    head.append(addingCapacity: 4) { output in
+      // Room for four bytes, of which those that were read become part of the array.
+      unsafe output.withUnsafeMutableBufferPointer { buffer, initialized in
+        initialized = unsafe max(0, pread(descriptor, buffer.baseAddress, 4, 0))
+      }
+    }
+    if head.starts(with: [0x1F, 0x8B]) {
+      return "\(path) is packed with gzip, which is not read: unpack it first (gunzip), or pack it with zstd instead"
+    }
+    if head.starts(with: [0xFD, 0x37, 0x7A, 0x58]) {
+      return "\(path) is packed with xz, which is not read: unpack it first (unxz), or pack it with zstd instead"
+    }
+    if head == [0x28, 0xB5, 0x2F, 0xFD], !path.hasSuffix(".zst") {
+      return "\(path) is packed with zstd, but its name does not end in .zst: rename it"
+    }
+    return nil
   }
 
   private static func failure(_ what: String, _ name: String) -> StoreError {

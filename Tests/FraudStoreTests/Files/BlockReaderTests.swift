@@ -111,3 +111,16 @@ private func lines(_ count: Int) -> [UInt8] {
   #expect(throws: StoreError.self) { try InputFiles.expand(["\(folder.path)/none"]) }
   #expect(throws: StoreError.self) { try readAll(folder.path) }
 }
+
+/// Read as text, such a file would only give a rejected event for each of its lines.
+@Test(
+  arguments: [
+    ("a.csv", [0x1F, 0x8B, 8, 0], "gzip"), ("a.ndjson", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0], "xz"),
+    ("a.ndjson", [0x28, 0xB5, 0x2F, 0xFD, 0], "does not end in .zst"),
+  ] as [(String, [UInt8], String)])
+func aFileThatIsPackedOtherwiseIsRefused(name: String, bytes: [UInt8], says: String) throws {
+  let folder = try Folder()
+  let path = try folder.write(name, bytes)
+  let error = #expect(throws: StoreError.self) { try readAll(path) }
+  #expect(error?.code == .corrupt && error?.message.contains(says) == true)
+}
