@@ -111,6 +111,11 @@ struct BacktestCommand: ParsableCommand {
 
   private func version(_ file: String, overlays: [String] = []) throws -> Backtest.Version {
     let loaded = try LoadedPipeline(file: file, overlays: overlays)
+    if let stream = loaded.pipeline.definition.streams.first {
+      throw Failure.invalid(
+        "\(file) reads the stream '\(stream.name)', and the archive keeps the scored events alone: use"
+          + " `fraudctl score --stream` with the streams' files")
+    }
     let name = file.split(separator: "/").last.map(String.init) ?? file
     return Backtest.Version(name: name, pipeline: loaded.pipeline, lists: loaded.lists)
   }

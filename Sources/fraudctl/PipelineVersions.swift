@@ -51,6 +51,7 @@ extension PipelineCommand {
       }
       line("topic", definition.kafkaTopic ?? "none: for files only")
       line("fields", definition.schema.fields.map { "\($0.name) \($0.type.rawValue)" }.joined(separator: ", "))
+      line("streams", definition.streams.map { "\($0.name) (topic \($0.kafkaTopic ?? "-"))" }.joined(separator: ", "))
       line("features", definition.features.map(\.name).joined(separator: ", "))
       line("lists", definition.lists.map { "\($0.name) (\(grouped($0.values.count)))" }.joined(separator: ", "))
       line("rules", ruleCounts(definition).map { "\($0.count) \($0.name)" }.joined(separator: ", "))

@@ -19,6 +19,7 @@ struct ScoreCommand: ParsableCommand {
         fraudctl score --pipeline pipeline.yaml --input events.ndjson --output alerts.ndjson --summary -
         fraudctl score --pipeline pipeline.yaml --emit decisions < events.ndjson
         fraudctl score --pipeline scorecard.yaml --input events.ndjson --emit none --aggregations kpis.ndjson
+        fraudctl score --pipeline orders.yaml --input orders.ndjson --stream payments=payments.ndjson
         fraudctl score --pipeline pipeline.yaml --input archive/ --emit none --summary summary.json --rejected bad.ndjson
       """)
 
@@ -32,6 +33,12 @@ struct ScoreCommand: ParsableCommand {
     help: ArgumentHelp("Events: a file, a folder, or - for stdin. May be repeated.", valueName: "file|dir|-"),
     completion: .file())
   var input: [String] = ["-"]
+
+  @Option(
+    help: ArgumentHelp(
+      "Events of a stream that the pipeline declares: a file or a folder. Once for each, or more.",
+      valueName: "name=file|dir"))
+  var stream: [String] = []
 
   @Option(help: "The inputs' format: \(InputFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
   var inputFormat: InputFormat?
@@ -71,14 +78,19 @@ struct ScoreCommand: ParsableCommand {
       } catch {
         throw Failure.invalid(error.message)
       }
-      let scoring = FileScoring(loaded.pipeline, lists: loaded.lists, emission: emit)
+      let streams = try streamFiles(of: loaded.pipeline.definition)
       let files = ScoreFiles(
         results: emit == .none ? nil : output, errors: errors, rejected: rejected,
         aggregations: aggregations)
       let start = ContinuousClock.now
       let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
       let result = try blocking { () async throws(StoreError) in
-        try await scoring.run(
+        guard streams.isEmpty else {
+          return try StreamScoring(loaded.pipeline, lists: loaded.lists, emission: emit).run(
+            inputs: inputs, streams: streams, format: inputFormat, files: files,
+            isStopped: { Interruption.isRequested })
+        }
+        return try await FileScoring(loaded.pipeline, lists: loaded.lists, emission: emit).run(
           inputs: inputs, format: inputFormat, files: files, threads: count, isStopped: { Interruption.isRequested })
       }
       let seconds = start.duration(to: .now) / .seconds(1)
@@ -88,6 +100,33 @@ struct ScoreCommand: ParsableCommand {
         ScoreReport(summary: result, seconds: seconds).write(to: Terminal.standardError)
       }
       if Interruption.isRequested { throw ExitCode.interrupted }
+    }
+  }
+
+  /// The files of each stream that the pipeline declares, in its order.
+  private func streamFiles(of definition: PipelineDefinition) throws -> [[String]] {
+    let names = definition.streams.map(\.name)
+    var files: [String: [String]] = [:]
+    for option in stream {
+      let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else { throw ValidationError("--stream takes NAME=FILE, not '\(option)'") }
+      guard names.contains(parts[0]) else {
+        let hint = nearest(to: parts[0], among: names).map { ", did you mean '\($0)'?" } ?? ""
+        throw ValidationError("pipeline \(definition.name) has no stream '\(parts[0])'\(hint)")
+      }
+      files[parts[0], default: []].append(parts[1])
+    }
+    return try names.map { name in
+      guard let paths = files[name] else {
+        throw ValidationError(
+          "pipeline \(definition.name) reads the stream '\(name)': name its events with --stream \(name)=FILE,"
+            + " or --stream \(name)=/dev/null for none")
+      }
+      do throws(StoreError) {
+        return try InputFiles.expand(paths)
+      } catch {
+        throw Failure.invalid(error.message)
+      }
     }
   }
 

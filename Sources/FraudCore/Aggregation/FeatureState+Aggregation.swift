@@ -13,6 +13,7 @@ extension FeatureState {
       var selection = FeatureTable.PaneSelection(rows: context.onTime, conditions: conditions)
       let rest = batch.rowCount & 63
       if rest != 0 { selection.rows[words - 1] &= (1 << UInt64(rest)) - 1 }
+      if let scored = context.sources.first { for word in 0..<words { selection.rows[word] &= scored[word] } }
       if plan.condition >= 0 { for word in 0..<words { selection.rows[word] &= conditions[plan.condition][word] } }
       let table = program.tables.count + index
       var closed = before.map { plan.pane(of: $0) }

@@ -1,7 +1,7 @@
 extension PipelineDefinition {
   private static let keys = [
-    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "features", "aggregations",
-    "deduplicate", "state", "online_features", "alerts_topic", "lists", "tables", "rules", "scoring",
+    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "streams", "features",
+    "aggregations", "deduplicate", "state", "online_features", "alerts_topic", "lists", "tables", "rules", "scoring",
     "on_rule_error", "archive",
   ]
 
@@ -35,8 +35,14 @@ extension PipelineDefinition {
     label = members["label"].flatMap { reader.label($0, among: fields) }
     key = members["key"].flatMap { reader.fieldName($0, among: fields)?.name }
     lists = members["lists"].map { reader.lists($0, fields: fields) } ?? []
-    let taken = fields.map(\.name) + lists.map(\.name)
+    var taken = fields.map(\.name) + lists.map(\.name)
     tables = members["tables"].map { reader.tables($0, taken: taken) } ?? []
+    taken += tables.map(\.name)
+    let topics = [kafkaTopic, alertsTopic].compactMap(\.self)
+    let declaredKey = key
+    let keyField = fields.first { $0.name == declaredKey }
+    streams =
+      members["streams"].map { reader.streams($0, taken: taken, topics: topics, key: keyField) } ?? []
     features = []
     for element in members["features"].flatMap({ reader.elements(of: $0) }) ?? [] {
       if let feature = FeatureDefinition(element, reader: &reader) { features.append(feature) }
@@ -87,7 +93,7 @@ extension DefinitionReader {
     return name
   }
 
-  fileprivate mutating func topic(_ node: DefinitionNode) -> String? {
+  mutating func topic(_ node: DefinitionNode) -> String? {
     guard let topic = string(node) else { return nil }
     let allowed = topic.utf8.allSatisfy { byte in
       (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
@@ -109,7 +115,7 @@ extension DefinitionReader {
     return nil
   }
 
-  fileprivate mutating func eventTime(_ node: DefinitionNode, among fields: [Field]) -> EventTimeDefinition? {
+  mutating func eventTime(_ node: DefinitionNode, among fields: [Field]) -> EventTimeDefinition? {
     var fieldNode = node
     var members: [String: DefinitionNode] = [:]
     if case .object = node.value.content {
@@ -129,7 +135,7 @@ extension DefinitionReader {
     return time
   }
 
-  fileprivate mutating func label(_ node: DefinitionNode, among fields: [Field]) -> String? {
+  mutating func label(_ node: DefinitionNode, among fields: [Field]) -> String? {
     guard let field = fieldName(node, among: fields) else { return nil }
     guard field.type == .boolean || field.type == .integer else {
       report("a label is boolean or 0 and 1, '\(field.name)' is \(field.type.rawValue)", at: node)

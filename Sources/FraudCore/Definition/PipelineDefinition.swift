@@ -120,6 +120,8 @@ public struct PipelineDefinition: Sendable, Hashable {
   public var label: String?
   /// The field that the topic is partitioned by.
   public var key: String?
+  /// Further topics whose events features remember.
+  public var streams: [StreamDefinition]
   /// What is remembered and computed beside the fields, in order.
   public var features: [FeatureDefinition]
   /// What is told of keys and windows, in rows of their own.

@@ -37,7 +37,7 @@ public struct Engine: Sendable {
   /// The version that its alerts carry.
   public let version: Int?
   /// What it counted.
-  public private(set) var summary: RunSummary
+  public internal(set) var summary: RunSummary
   /// What the features remember.
   public package(set) var features: FeatureState
   /// The last batch's decisions and their alerts, in the order of its rows.
@@ -50,12 +50,14 @@ public struct Engine: Sendable {
   package var decoding: DecoderState
   private var evaluator: RuleEvaluator
   private var scratch = ScoringScratch()
-  private let lists: [ListValues]
+  let lists: [ListValues]
   private let redaction: Redaction
   /// Absent where every rule is in force for every key.
   private var arms: ExperimentArms?
   /// The batch for one event; absent only while ``score(_:source:offset:timestamp:)`` uses it.
   private var single: EventBatch?
+  /// Absent where the pipeline reads no other topic.
+  var merging: MergedEvents?
 
   /// Makes an engine that remembers nothing yet.
   ///
@@ -75,6 +77,7 @@ public struct Engine: Sendable {
     redaction = Redaction(schema: pipeline.definition.schema)
     arms = ExperimentArms(pipeline)
     outcomes = RuleOutcomes(ruleCount: pipeline.rules.count, stride: 1)
+    if !pipeline.features.streams.isEmpty { merging = MergedEvents(pipeline) }
   }
 
   /// Decides one event, given as the text of a JSON object.
@@ -114,17 +117,22 @@ public struct Engine: Sendable {
   /// Evaluates the rows that were just decoded and counts them and what was rejected; results stand in ``decisions``,
   /// ``alerts`` and ``errors`` until the next call.
   package mutating func evaluate(_ batch: inout EventBatch) {
-    if outcomes.stride != batch.bitmapStride {
-      outcomes = RuleOutcomes(ruleCount: pipeline.rules.count, stride: batch.bitmapStride)
-    }
+    fitOutcomes(to: batch)
     for event in decoding.rejected { summary.rejected[event.reason, default: 0] += 1 }
     summary.unknownFields += decoding.unknownFields
     summary.accepted += batch.rowCount
-    if !pipeline.features.isEmpty {
+    if !pipeline.features.streams.isEmpty {
+      applyAlone(to: &batch)
+    } else if !pipeline.features.isEmpty {
       let late = features.lateCount
       features.apply(to: &batch, lists: lists)
       summary.late += features.lateCount - late
     }
+    decide(&batch)
+  }
+
+  /// Evaluates rows whose features are computed.
+  mutating func decide(_ batch: inout EventBatch) {
     evaluator.evaluate(batch, lists: lists, into: &outcomes)
     if pipeline.definition.deduplicate != nil {
       for word in features.repeated { summary.duplicates += word.nonzeroBitCount }
@@ -140,9 +148,18 @@ public struct Engine: Sendable {
     arms?.count(decisions, of: batch, label: pipeline.known.label, into: &summary.experiments)
   }
 
+  mutating func fitOutcomes(to batch: EventBatch) {
+    guard outcomes.stride != batch.bitmapStride else { return }
+    outcomes = RuleOutcomes(ruleCount: pipeline.rules.count, stride: batch.bitmapStride)
+  }
+
   /// Folds rows into the features and decides nothing: what fills windows before the first event that counts.
   package mutating func remember(_ batch: inout EventBatch) {
-    if !pipeline.features.isEmpty { features.apply(to: &batch, lists: lists) }
+    if !pipeline.features.streams.isEmpty {
+      applyAlone(to: &batch)
+    } else if !pipeline.features.isEmpty {
+      features.apply(to: &batch, lists: lists)
+    }
   }
 
   private mutating func collectErrors(_ batch: EventBatch, words: Int) {

@@ -62,7 +62,8 @@ public struct Pipeline: Sendable {
     let features = FeatureProgram(
       definition.features, schema: definition.schema, eventTime: definition.eventTime, label: definition.label,
       key: definition.key, deduplicate: definition.deduplication, lists: lists,
-      tables: definition.tables, aggregations: definition.aggregations, zones: zones, reader: &reader)
+      tables: definition.tables, streams: definition.streams, aggregations: definition.aggregations, zones: zones,
+      reader: &reader)
     layout = features.layout
     let compiler = ExpressionCompiler(layout: layout, lists: lists, zones: zones)
     let label = definition.label.flatMap { features.layout.index(of: $0) }

@@ -35,6 +35,20 @@ public struct RunSummary: Sendable, Hashable {
     public var hits = Hits()
   }
 
+  /// What was read of a further topic.
+  public struct Stream: Sendable, Hashable {
+    /// Its name in the definition.
+    public var name: String
+    /// Events that decoded.
+    public var accepted = 0
+    /// Events that did not, by reason.
+    public var rejected: [RejectionReason: Int] = [:]
+    /// Accepted events behind the stream's allowed lateness, which were not folded in.
+    public var late = 0
+    /// Accepted events that had come before, which were not folded in.
+    public var duplicates = 0
+  }
+
   /// The pipeline's name.
   public var pipeline: String
   /// The version that ran, `nil` for a file.
@@ -55,6 +69,8 @@ public struct RunSummary: Sendable, Hashable {
   public var alerts = 0
   /// Alerts by severity, in the order of ``Severity/allCases``.
   public var alertsBySeverity = [Int](repeating: 0, count: Severity.allCases.count)
+  /// The further topics, in the order of the definition.
+  public var streams: [Stream]
   /// Every rule that ran, in the order of the definition.
   public var rules: [Rule]
   /// Rules that are in force for a share of the keys.
@@ -68,6 +84,7 @@ public struct RunSummary: Sendable, Hashable {
   public init(pipeline: Pipeline, version: Int? = nil) {
     self.pipeline = pipeline.definition.name
     pipelineVersion = version
+    streams = pipeline.definition.streams.map { Stream(name: $0.name) }
     rules = pipeline.rules.map { Rule(id: $0.id, mode: $0.mode) }
     experiments = pipeline.rules.compactMap { rule in
       rule.share.map { ExperimentCounts(ruleID: rule.id, share: $0) }
@@ -111,6 +128,13 @@ public struct RunSummary: Sendable, Hashable {
       rules[index].errors += other.rules[index].errors
       rules[index].hits.add(other.rules[index].hits)
     }
+    for more in other.streams {
+      if let index = streams.firstIndex(where: { $0.name == more.name }) {
+        streams[index].add(more)
+      } else {
+        streams.append(more)
+      }
+    }
     // By id: the experiments of two versions may differ.
     for more in other.experiments {
       if let index = experiments.firstIndex(where: { $0.ruleID == more.ruleID && $0.share == more.share }) {
@@ -136,6 +160,7 @@ public struct RunSummary: Sendable, Hashable {
     counts.decisions -= earlier.decisions
     counts.alerts -= earlier.alerts
     for index in counts.alertsBySeverity.indices { counts.alertsBySeverity[index] -= earlier.alertsBySeverity[index] }
+    for index in counts.streams.indices { counts.streams[index].subtract(earlier.streams[index]) }
     for index in counts.rules.indices {
       counts.rules[index].matches -= earlier.rules[index].matches
       counts.rules[index].errors -= earlier.rules[index].errors
@@ -181,6 +206,7 @@ public struct RunSummary: Sendable, Hashable {
       "alerts_by_severity", zip(Severity.allCases, alertsBySeverity).map { ($0.rawValue, $1) }, &text)
     object.counts("shadow_by_rule", rules.filter { $0.mode == .shadow }.map { ($0.id, $0.matches) }, &text)
     object.counts("rule_errors", rules.filter { $0.errors > 0 }.map { ($0.id, $0.errors) }, &text)
+    if !streams.isEmpty { appendStreams(&object, to: &text) }
     if !experiments.isEmpty { appendExperiments(&object, to: &text) }
     object.key("labels", &text)
     appendLabels(to: &text)
@@ -190,6 +216,26 @@ public struct RunSummary: Sendable, Hashable {
     JSONText.append(seconds > 0 ? (Double(events) / seconds).rounded() : .nan, to: &text)
     object.end(&text)
     return text
+  }
+
+  private func appendStreams(_ object: inout JSONObjectText, to text: inout [UInt8]) {
+    object.key("streams", &text)
+    var byName = JSONObjectText()
+    for stream in streams {
+      byName.key(stream.name, &text)
+      var counts = JSONObjectText()
+      counts.count("events", stream.events, &text)
+      counts.count("accepted", stream.accepted, &text)
+      counts.count("rejected", stream.events - stream.accepted, &text)
+      counts.counts(
+        "rejected_by_reason",
+        RejectionReason.allCases.compactMap { reason in stream.rejected[reason].map { (reason.rawValue, $0) } },
+        &text)
+      counts.count("late", stream.late, &text)
+      counts.count("duplicates", stream.duplicates, &text)
+      counts.end(&text)
+    }
+    byName.end(&text)
   }
 
   private func appendExperiments(_ object: inout JSONObjectText, to text: inout [UInt8]) {
@@ -243,6 +289,26 @@ public struct RunSummary: Sendable, Hashable {
     object.key("recall", &text)
     JSONText.append(hits.recall(of: positives) ?? .nan, to: &text)
     object.end(&text)
+  }
+}
+
+extension RunSummary.Stream {
+  /// Events read: always accepted plus rejected.
+  public var events: Int { accepted + rejected.values.reduce(0, +) }
+
+  mutating func add(_ other: Self) {
+    accepted += other.accepted
+    rejected.merge(other.rejected, uniquingKeysWith: +)
+    late += other.late
+    duplicates += other.duplicates
+  }
+
+  mutating func subtract(_ other: Self) {
+    accepted -= other.accepted
+    for (reason, count) in other.rejected { rejected[reason, default: 0] -= count }
+    rejected = rejected.filter { $0.value != 0 }
+    late -= other.late
+    duplicates -= other.duplicates
   }
 }
 

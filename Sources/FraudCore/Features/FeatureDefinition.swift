@@ -23,6 +23,8 @@ public struct FeatureDefinition: Sendable, Hashable {
   public var function: FeatureFunction?
   /// What a derived column is computed from, in the language of rules.
   public var expression: String?
+  /// The stream whose events are folded in; `nil` for the pipeline's own.
+  public var from: String?
   /// The fields or earlier features whose values are folded in.
   public var of: [String] = []
   /// The fields or earlier features whose values together are the key.
@@ -73,7 +75,7 @@ public struct FeatureDefinition: Sendable, Hashable {
 
 extension FeatureDefinition {
   private static let aggregateKeys = [
-    "function", "of", "by", "window", "delay", "where", "include_current", "min_events", "panes",
+    "function", "from", "of", "by", "window", "delay", "where", "include_current", "min_events", "panes",
     "max_events_per_key", "scope", "quantile", "alpha", "half_life", "per", "bound",
   ]
 
@@ -89,6 +91,7 @@ extension FeatureDefinition {
     defaultValue = members["default"]?.value
     if readDerived(members, reader: &reader) { return }
     function = reader.required("function", of: members, in: node).flatMap { reader.choice($0) }
+    from = members["from"].flatMap { reader.string($0) }
     if let member = members["of"] { of = reader.elementsOrOne(of: member).compactMap { reader.string($0) } }
     if function?.isOfGraph == true {
       if let extra = members["by"] {
@@ -210,6 +213,12 @@ extension FeatureDefinition {
         default: "latitude and longitude in 'of'"
         }
       reader.report("\(named) takes \(wanted)", at: place("of"))
+    }
+    if from != nil, includeCurrent {
+      reader.report("the current event is none of the stream's", at: place("include_current"))
+    }
+    if from != nil, function.isOfGraph {
+      reader.report("\(named) is told from the pipeline's own events alone", at: place("from"))
     }
     if includeCurrent, function.comparesCurrent {
       reader.report(

@@ -3,7 +3,9 @@ extension FeatureProgram {
   ///
   /// Names and defaults of features and what is computed from them without memory are no part of it.
   public var identity: UniqueID {
-    let all = tables + aggregations.plans.map(\.table) + (deduplication.map { [$0.table] } ?? [])
+    let all =
+      tables + aggregations.plans.map(\.table) + (deduplication.map { [$0.table] } ?? [])
+      + streams.compactMap(\.deduplication?.table)
     var texts = all.map { table in
       ([table.identity] + table.operations.map(\.identity).sorted()).joined(separator: "\n")
     }

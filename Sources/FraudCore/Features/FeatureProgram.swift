@@ -26,6 +26,11 @@ public struct FeatureProgram: Sendable {
   let aggregations: AggregationProgram
   let eventTime: EventTimeDefinition?
   let eventTimeColumn: Int?
+  /// The further topics, and the columns of batches that hold the events of all.
+  package let streams: [StreamPlan]
+  package let merged: ColumnLayout
+  /// The topic, 0 for the scored one, that each condition is asked of.
+  let conditionSources: [Int]
   /// Features whose keys do not contain the field that the topic is partitioned by, and that do not say
   /// `scope: partition`: exact only over a topic of one partition.
   public let unkeyedFeatures: [String]
@@ -64,7 +69,7 @@ public struct FeatureProgram: Sendable {
   }
 
   /// Whether there is anything to compute.
-  package var isEmpty: Bool { steps.isEmpty && deduplication == nil && aggregations.isEmpty }
+  package var isEmpty: Bool { steps.isEmpty && deduplication == nil && aggregations.isEmpty && streams.isEmpty }
 
   /// Compiles features.
   ///
@@ -74,19 +79,32 @@ public struct FeatureProgram: Sendable {
   ///   - deduplicate: the field that identifies an event and the span of event time in which a second one is not counted.
   ///   - lists: the lists that expressions may test, in the order of the values given to ``FeatureState/apply(to:lists:)``.
   ///   - declared: the tables that features look values up in.
+  ///   - streams: the further topics whose events features remember.
   ///   - aggregations: what is told of keys and windows.
   ///   - reader: takes every mistake; what was compiled beside one is not to be used.
   package init(
     _ features: [FeatureDefinition], schema: Schema, eventTime: EventTimeDefinition? = nil, label: String? = nil,
     key: String? = nil, deduplicate: (field: String, within: Int64)? = nil, lists: [DeclaredList] = [],
-    tables declared: [TableDefinition] = [], aggregations: [AggregationDefinition] = [],
+    tables declared: [TableDefinition] = [], streams: [StreamDefinition] = [],
+    aggregations: [AggregationDefinition] = [],
     zones: TimeZones = .offsetsOnly, reader: inout DefinitionReader
   ) {
+    var plans: [StreamPlan] = []
+    let scored = ColumnLayout(schema: schema)
+    // Each feature is one column.
+    var next = schema.fields.count + features.count
+    for stream in streams {
+      plans.append(StreamPlan(stream, scored: scored, key: key, number: plans.count + 1, next: next))
+      next += plans[plans.count - 1].ownColumns.count
+    }
+    self.streams = plans
     var builder = FeatureProgramBuilder(
-      schema: schema, label: label, key: key, lists: lists, declaredTables: declared, zones: zones)
+      schema: schema, label: label, key: key, lists: lists, declaredTables: declared, zones: zones, streams: plans)
     for feature in features { builder.add(feature, reader: &reader) }
     let layout = builder.layout
     self.layout = layout
+    merged = plans.isEmpty ? layout : builder.merged
+    conditionSources = builder.conditionSources
     graphs = builder.finishGraphs()
     tables = builder.finishTables() + graphs.map(\.table)
     (conditions, derived) = builder.finishExpressions()
@@ -102,7 +120,8 @@ public struct FeatureProgram: Sendable {
       layout.index(of: field).map { column in
         let input = FeatureInput(column: column, type: layout.columns[column].type)
         let table = FeatureTableLayout(
-          keyInputs: [input], foldSets: [], operations: [], width: 2, identity: "seen \(field)")
+          keyInputs: [input], foldSets: [], operations: [], width: 2, identity: "seen \(field)",
+          sources: streams.isEmpty ? [] : [0])
         return Deduplication(column: column, span: span, table: table)
       }
     }

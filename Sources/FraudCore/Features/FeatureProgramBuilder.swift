@@ -6,12 +6,14 @@ struct FeatureProgramBuilder {
   private let lists: [DeclaredList]
   private let declaredTables: [TableDefinition]
   private let zones: TimeZones
+  private let streams: [StreamPlan]
   private var columns: [ColumnDescription] = []
   /// For each column of the layout the stage it is computed in; 0 for fields.
   private var stages: [Int]
   private(set) var layout: ColumnLayout
-  /// Conditions in the order in which features name them, each with the stage after which it can be evaluated.
-  private var conditions: [(expression: CheckedExpression, stage: Int)] = []
+  /// Conditions in the order in which features name them, each with the stage after which it can be evaluated
+  /// and the topic, 0 for the scored one, whose events it is asked of.
+  private var conditions: [(expression: CheckedExpression, stage: Int, source: Int)] = []
   private var derived: [(expression: CheckedExpression, column: Int)] = []
   private(set) var defaults: [FeatureProgram.Default] = []
   private(set) var local: [LocalTime] = []
@@ -23,8 +25,9 @@ struct FeatureProgramBuilder {
 
   init(
     schema: Schema, label: String?, key: String?, lists: [DeclaredList], declaredTables: [TableDefinition],
-    zones: TimeZones
+    zones: TimeZones, streams: [StreamPlan] = []
   ) {
+    self.streams = streams
     self.declaredTables = declaredTables
     self.schema = schema
     self.label = label
@@ -40,6 +43,9 @@ struct FeatureProgramBuilder {
       let kind = layout.columns[other].origin == .field ? "field" : "feature"
       reader.report("'\(feature.name)' is already the name of a \(kind)", at: feature.place("name"))
     }
+    if let stream = streams.first(where: { $0.name.lowercased() == feature.name.lowercased() }) {
+      reader.report("'\(stream.name)' is already the name of a stream", at: feature.place("name"))
+    }
     if let text = feature.expression {
       let compiler = ExpressionCompiler(layout: layout, lists: lists, zones: zones)
       addDerived(
@@ -52,23 +58,13 @@ struct FeatureProgramBuilder {
     if let name = feature.localTime { return addLocal(feature, of: name, reader: &reader) }
     if let entries = feature.lookup { return addLookup(feature, entries, reader: &reader) }
     if let name = feature.lookupTable { return addLookup(feature, inTable: name, reader: &reader) }
+    if let name = feature.from { return addFromStream(feature, named: name, reader: &reader) }
     let by = feature.by.compactMap { input($0, of: feature, member: "by", reader: &reader) }
     let of = feature.of.compactMap { input($0, of: feature, member: "of", reader: &reader) }
     guard let function = feature.function, by.count == feature.by.count, of.count == feature.of.count,
       by.isEmpty == function.isOfGraph
     else { return addColumn(feature, type: .float, stage: 1) }
-    if function.needsNumbers {
-      for (input, name) in zip(of, feature.of) where input.type == .string || input.type == .timestamp {
-        reader.report(
-          "\(function.rawValue) needs numbers, '\(name)' is \(input.type.rawValue)", at: feature.place("of"))
-      }
-    }
-    if function.needsTimestamps {
-      for (input, name) in zip(of, feature.of) where input.type != .timestamp {
-        reader.report(
-          "\(function.rawValue) needs a timestamp, '\(name)' is \(input.type.rawValue)", at: feature.place("of"))
-      }
-    }
+    checkTypes(of, function, feature, reader: &reader)
     noteScope(feature)
     checkLabel(feature, reader: &reader)
     var stage = (by + of).map { stages[$0.column] }.max() ?? 0
@@ -84,18 +80,111 @@ struct FeatureProgramBuilder {
         condition = index(of: expression)
       }
     }
-    let type = function.resultType(of: of.first?.type)
-    let output = FeatureOutput(
-      column: layout.columns.count, function: function, includeCurrent: feature.includeCurrent,
-      minEvents: Int(feature.minEvents), parameter: feature.parameter, type: type)
-    addColumn(feature, type: type, stage: stage + 1)
-    addDefault(feature, column: output.column, type: type, reader: &reader)
+    let output = addOutput(feature, function, of: of, stage: stage + 1, reader: &reader)
     if function.isOfGraph {
       addGraph(feature, output: output, inputs: of, condition: condition, stage: stage + 1)
       return
     }
     let table = draft(by: by, stage: stage + 1)
     drafts[table].add(feature, output: output, inputs: of, condition: condition, isNullable: of.map { isNullable($0) })
+  }
+
+  /// A feature that remembers a stream's events. It reads the stream's own fields, and meets the scored event by fields that
+  /// both have; the stream's key stands for the pipeline's.
+  private mutating func addFromStream(
+    _ feature: FeatureDefinition, named name: String, reader: inout DefinitionReader
+  ) {
+    guard let index = streams.firstIndex(where: { $0.name == name }) else {
+      let hint = nearest(to: name, among: streams.map(\.name)).map { ", did you mean '\($0)'?" } ?? ""
+      reader.report("there is no stream '\(name)'\(hint)", at: feature.place("from"))
+      return addColumn(feature, type: .float, stage: 1)
+    }
+    let stream = streams[index]
+    let by = feature.by.compactMap { name -> FeatureInput? in
+      guard let input = input(name, of: feature, member: "by", reader: &reader) else { return nil }
+      if stream.field(inColumn: input.column) != nil { return input }
+      let other = stream.layout.index(of: name).map { stream.layout.columns[$0].type.rawValue }
+      reader.report(
+        other.map { "'\(name)' is \(input.type.rawValue) here and \($0) in stream '\(stream.name)'" }
+          ?? "stream '\(stream.name)' has no field '\(name)' to meet by", at: feature.place("by"))
+      return nil
+    }
+    let fields = feature.of.compactMap { name -> Int? in
+      if let field = stream.layout.index(of: name) { return field }
+      let hint = nearest(to: name, among: stream.layout.columns.map(\.name)).map { ", did you mean '\($0)'?" } ?? ""
+      reader.report("stream '\(stream.name)' has no field '\(name)'\(hint)", at: feature.place("of"))
+      return nil
+    }
+    let of = fields.map { FeatureInput(column: stream.columns[$0], type: stream.layout.columns[$0].type) }
+    guard let function = feature.function, !by.isEmpty, by.count == feature.by.count, of.count == feature.of.count
+    else {
+      return addColumn(feature, type: .float, stage: 1)
+    }
+    checkTypes(of, function, feature, reader: &reader)
+    if function.comparesCurrent || function == .ratio {
+      for (input, name) in zip(of, feature.of) where input.column >= schema.fields.count {
+        reader.report(
+          "\(function.rawValue) compares with the scored event, which has no such field '\(name)'",
+          at: feature.place("of"))
+      }
+    }
+    noteScope(feature)
+    let isLabel = { (column: Int) in stream.label == column && feature.delay == 0 }
+    if of.contains(where: { isLabel($0.column) }) {
+      reader.report(
+        "'\(feature.of[0])' is the label of '\(stream.name)': only a feature with a 'delay' may read it",
+        at: feature.place("of"))
+    }
+    var condition = -2 - index
+    if let text = feature.condition {
+      let compiler = ExpressionCompiler(layout: stream.layout, lists: lists, zones: zones)
+      let expression = reader.compile(at: feature.place("where")) { () throws(ExpressionError) in
+        try compiler.rule(text)
+      }
+      if let expression = expression?.reading(columns: stream.columns) {
+        if expression.columns.contains(where: isLabel) {
+          reader.report(
+            "the label of '\(stream.name)' is read: only a feature with a 'delay' may", at: feature.place("where"))
+        }
+        condition = self.index(of: expression, source: index + 1)
+      }
+    }
+    let output = addOutput(feature, function, of: of, stage: 1, reader: &reader)
+    let table = draft(by: by, stage: 1)
+    drafts[table].add(
+      feature, output: output, inputs: of, condition: condition,
+      isNullable: fields.map { stream.layout.columns[$0].nullable }, source: index + 1)
+  }
+
+  private func checkTypes(
+    _ of: [FeatureInput], _ function: FeatureFunction, _ feature: FeatureDefinition, reader: inout DefinitionReader
+  ) {
+    if function.needsNumbers {
+      for (input, name) in zip(of, feature.of) where input.type == .string || input.type == .timestamp {
+        reader.report(
+          "\(function.rawValue) needs numbers, '\(name)' is \(input.type.rawValue)", at: feature.place("of"))
+      }
+    }
+    if function.needsTimestamps {
+      for (input, name) in zip(of, feature.of) where input.type != .timestamp {
+        reader.report(
+          "\(function.rawValue) needs a timestamp, '\(name)' is \(input.type.rawValue)", at: feature.place("of"))
+      }
+    }
+  }
+
+  /// Adds the column that a feature of state writes.
+  private mutating func addOutput(
+    _ feature: FeatureDefinition, _ function: FeatureFunction, of: [FeatureInput], stage: Int,
+    reader: inout DefinitionReader
+  ) -> FeatureOutput {
+    let type = function.resultType(of: of.first?.type)
+    let output = FeatureOutput(
+      column: layout.columns.count, function: function, includeCurrent: feature.includeCurrent,
+      minEvents: Int(feature.minEvents), parameter: feature.parameter, type: type)
+    addColumn(feature, type: type, stage: stage)
+    addDefault(feature, column: output.column, type: type, reader: &reader)
+    return output
   }
 
   /// Features with the same entity, links and conditions share one graph.
@@ -253,15 +342,17 @@ struct FeatureProgramBuilder {
     expression.columns.map { stages[$0] }.max() ?? 0
   }
 
-  private mutating func index(of condition: CheckedExpression) -> Int {
-    if let known = conditions.firstIndex(where: { $0.expression == condition }) { return known }
-    conditions.append((condition, stage(of: condition)))
+  private mutating func index(of condition: CheckedExpression, source: Int = 0) -> Int {
+    if let known = conditions.firstIndex(where: { $0.expression == condition && $0.source == source }) { return known }
+    conditions.append((condition, source == 0 ? stage(of: condition) : 0, source))
     return conditions.count - 1
   }
 
   private mutating func draft(by: [FeatureInput], stage: Int) -> Int {
     if let known = drafts.firstIndex(where: { $0.keyInputs == by && $0.stage == stage }) { return known }
-    drafts.append(TableDraft(keyInputs: by, stage: stage, names: by.map { layout.columns[$0.column].name }))
+    drafts.append(
+      TableDraft(
+        keyInputs: by, stage: stage, names: by.map { layout.columns[$0.column].name }, hasStreams: !streams.isEmpty))
     return drafts.count - 1
   }
 
@@ -269,8 +360,8 @@ struct FeatureProgramBuilder {
   func finishTables() -> [FeatureTableLayout] {
     let order = conditionOrder
     return drafts.map { draft in
-      var table = draft.finish(columnNames: layout.columns.map(\.name))
-      table.foldSets = table.foldSets.map { set in set < 0 ? -1 : order.firstIndex(of: set) ?? -1 }
+      var table = draft.finish(columnNames: merged.columns.map(\.name))
+      table.foldSets = table.foldSets.map { set in set < 0 ? everything(set) : order.firstIndex(of: set) ?? -1 }
       return table
     }
   }
@@ -280,10 +371,22 @@ struct FeatureProgramBuilder {
     let order = conditionOrder
     return graphs.map { graph in
       var plan = graph.plan
-      plan.condition = plan.condition < 0 ? -1 : order.firstIndex(of: plan.condition) ?? -1
+      plan.condition = plan.condition < 0 ? everything(plan.condition) : order.firstIndex(of: plan.condition) ?? -1
       return plan
     }
   }
+
+  /// The columns of all topics: those of ``layout``, then the streams' own.
+  var merged: ColumnLayout {
+    ColumnLayout(schema: schema, computed: columns + streams.flatMap(\.ownColumns))
+  }
+
+  /// The topic, 0 for the scored one, that each condition is asked of, as ``finishExpressions()`` orders them.
+  var conditionSources: [Int] { conditionOrder.map { conditions[$0].source } }
+
+  /// What selects all events of a topic, −1 for the scored one: behind the conditions stands one for each topic, where there
+  /// are several.
+  private func everything(_ set: Int) -> Int { streams.isEmpty ? -1 : conditions.count - 1 - set }
 
   /// Conditions by the stage after which they can be evaluated.
   private var conditionOrder: [Int] {
@@ -294,6 +397,7 @@ struct FeatureProgramBuilder {
     var conditionPrograms: [FeatureProgram.Conditions] = []
     var derivedPrograms: [FeatureProgram.Derived] = []
     var start = 0
+    let layout = streams.isEmpty ? layout : merged
     for stage in 0...(stages.max() ?? 0) {
       let here = conditionOrder.filter { conditions[$0].stage == stage }.map { conditions[$0].expression }
       if !here.isEmpty {
@@ -367,6 +471,17 @@ extension FeatureDefinition {
 }
 
 extension CheckedExpression {
+  /// The same expression over columns that stand elsewhere.
+  func reading(columns: [Int]) -> CheckedExpression {
+    var moved = self
+    for index in moved.nodes.indices {
+      if case .column(let column) = moved.nodes[index].operation {
+        moved.nodes[index].operation = .column(columns[column])
+      }
+    }
+    return moved
+  }
+
   /// The columns it reads.
   package var columns: [Int] {
     var columns: [Int] = []

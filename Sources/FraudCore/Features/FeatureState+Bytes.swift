@@ -4,6 +4,7 @@
 //     "FDS1", latest time, counters,
 //     for each table: its identity, keys dropped, identities of its operations,
 //       for each key in order: key, 0 (gone) or 1, latest time, for each operation: byte count and its words
+//     where there are streams: their count, for each its name, latest time and counters
 //
 // Tables and operations are found by what they are, not by where they stand: after a change of the pipeline, what is
 // unchanged keeps its state, what is new starts empty, and what is gone is stepped over.
@@ -66,8 +67,19 @@ extension FeatureState {
         try tables[index].apply(&body)
       }
     }
+    var clocks: [StreamClock] = []
+    if !reader.isAtEnd {
+      for _ in 0..<(try reader.count(atMost: Limits.streams)) {
+        var clock = StreamClock(name: String(decoding: try reader.text(), as: UTF8.self))
+        let latest = Int64(bitPattern: try reader.word())
+        clock.latestTime = latest == .min ? nil : latest
+        (clock.lateCount, clock.repeatedCount) = (try reader.count(), try reader.count())
+        clocks.append(clock)
+      }
+    }
     guard reader.isAtEnd else { throw reader.fail("there is more than a state") }
     restore(latestTime: latest == .min ? nil : latest, counters: counters)
+    restore(streams: clocks)
   }
 
   /// - Parameter records: what to write of a table, given its index.
@@ -82,6 +94,14 @@ extension FeatureState {
       let part = writer.beginPart()
       table.encode(records(index), to: &writer)
       writer.endPart(part)
+    }
+    guard !streams.isEmpty else { return writer.finish() }
+    writer.write(count: streams.count)
+    for clock in streams {
+      writer.write(text: clock.name.utf8)
+      writer.write(word: UInt64(bitPattern: clock.latestTime ?? .min))
+      writer.write(count: clock.lateCount)
+      writer.write(count: clock.repeatedCount)
     }
     return writer.finish()
   }

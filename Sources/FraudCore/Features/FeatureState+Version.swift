@@ -17,6 +17,7 @@ extension FeatureState {
     if isSame {
       next.restore(
         latestTime: latestTime, counters: (lateCount, futureCount, truncatedCount, errorCount, repeatedCount))
+      next.restore(streams: streams)
       return next
     }
     var anew = FeatureState(program, limits: limits)

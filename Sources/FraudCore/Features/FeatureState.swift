@@ -6,31 +6,36 @@ public struct FeatureState: Sendable {
   /// What it computes.
   public let program: FeatureProgram
   /// The latest event time that moved the watermark, in microseconds; `nil` before the first event.
-  public private(set) var latestTime: Int64?
+  public internal(set) var latestTime: Int64?
   /// Events that came later than allowed and were not folded in.
-  public private(set) var lateCount = 0
+  public internal(set) var lateCount = 0
   /// Events too far ahead of their record's timestamp to move the watermark.
-  public private(set) var futureCount = 0
+  public internal(set) var futureCount = 0
   /// Values that miss events because a key had too many.
   public private(set) var truncatedCount = 0
   /// Events that were seen before; they are neither folded in nor to be scored.
   public private(set) var repeatedCount = 0
   /// The last batch's events that were seen before, a bit each.
-  package private(set) var repeated = [UInt64](repeating: 0, count: Limits.batchRows / 64)
+  package internal(set) var repeated = [UInt64](repeating: 0, count: Limits.batchRows / 64)
   /// Rows on which a condition or a column's expression could not be evaluated; it then does not hold or is NULL.
   public private(set) var errorCount = 0
   /// The last batch's late rows, a bit each.
-  package private(set) var late = [UInt64](repeating: 0, count: Limits.batchRows / 64)
+  package internal(set) var late = [UInt64](repeating: 0, count: Limits.batchRows / 64)
   /// The last batch's rows too far in the future, a bit each.
-  package private(set) var future = [UInt64](repeating: 0, count: Limits.batchRows / 64)
+  package internal(set) var future = [UInt64](repeating: 0, count: Limits.batchRows / 64)
   /// The rows of aggregations that the last batch made due.
   public package(set) var aggregates: [AggregateRow] = []
+  /// What it knows of each further topic.
+  package internal(set) var streams: [StreamClock]
+  /// Of scored rows that a merged batch held, those whose value misses events, by column.
+  var mergedTruncations: [Int: [Int]] = [:]
   /// Whether aggregations are computed; where nobody asks for their rows they need not be.
   package var keepsAggregates = true
   /// Those of features, then of aggregations, then the events that were seen.
   var tables: [FeatureTable]
   var context = RowContext()
-  private var conditions: [[UInt64]]
+  /// The rows where each condition holds; behind them, where there are further topics, the rows of each topic.
+  var conditions: [[UInt64]]
   private var conditionEvaluators: [RuleEvaluator]
   private var derivedEvaluators: [RuleEvaluator]
   private var outcomes: [RuleOutcomes]
@@ -50,7 +55,17 @@ public struct FeatureState: Sendable {
       limits.timeToLive = deduplication.span
       tables.append(FeatureTable(layout: deduplication.table, limits: limits, seed: seed))
     }
-    conditions = (0..<program.conditionCount).map { _ in [UInt64](repeating: 0, count: Limits.batchRows / 64) }
+    for stream in program.streams {
+      guard let deduplication = stream.deduplication else { continue }
+      var limits = limits
+      limits.timeToLive = deduplication.span
+      tables.append(FeatureTable(layout: deduplication.table, limits: limits, seed: seed))
+    }
+    streams = program.streams.map { StreamClock(name: $0.name) }
+    let topicCount = program.streams.isEmpty ? 0 : program.streams.count + 1
+    conditions = (0..<program.conditionCount + topicCount)
+      .map { _ in [UInt64](repeating: 0, count: Limits.batchRows / 64) }
+    context.sources = (0..<topicCount).map { _ in [UInt64](repeating: 0, count: Limits.batchRows / 64) }
     conditionEvaluators = program.conditions.map { RuleEvaluator($0.program) }
     derivedEvaluators = program.derived.map { RuleEvaluator($0.program) }
     outcomes = program.conditions.map { RuleOutcomes(ruleCount: $0.program.count, stride: Limits.batchRows / 64) }
@@ -73,15 +88,21 @@ public struct FeatureState: Sendable {
 
   /// Computes the features of a batch's rows in order, each before its event is folded in, and writes their columns.
   ///
-  /// - Precondition: the batch has the program's layout.
+  /// - Precondition: the batch has the program's layout: the merged one where there are further topics, and then
+  ///   ``setSources(_:)`` has said which rows are whose.
   /// - Complexity: amortised O(1) a row and feature while events come in the order of their times; a late one costs a
   ///   scan of its key's list. Nothing is allocated once the state is warm.
   package mutating func apply(to batch: inout EventBatch, lists: [ListValues] = []) {
-    precondition(batch.layout.columns.count == program.layout.columns.count, "the batch has another layout")
-    batch.clearComputedColumns()
+    precondition(batch.layout.columns.count == program.merged.columns.count, "the batch has another layout")
     let watermarkBefore = watermark
-    readTimes(batch)
+    if program.streams.isEmpty {
+      batch.clearComputedColumns()
+      readTimes(batch)
+    } else {
+      readMergedTimes(batch)
+    }
     if program.deduplication != nil { markRepeated(batch) }
+    if !program.streams.isEmpty { markRepeatedOfStreams(batch) }
     for step in program.steps {
       switch step {
       case .condition(let index): evaluateConditions(index, batch, lists: lists)
@@ -91,13 +112,13 @@ public struct FeatureState: Sendable {
         batch.clearInfinities(program.derived[index].columns)
       case .table(let index):
         tables[index].apply(to: &batch, context: &context, conditions: conditions)
-        truncatedCount += tables[index].truncated.values.reduce(0) { $0 + $1.count }
+        truncatedCount += truncatedValues(ofTable: index)
       case .graph(let index):
         let plan = program.graphs[index]
         let table = program.tables.count - program.graphs.count + index
         tables[table].apply(
           plan, to: &batch, context: context, condition: plan.condition < 0 ? nil : conditions[plan.condition])
-        truncatedCount += tables[table].truncated.values.reduce(0) { $0 + $1.count }
+        truncatedCount += truncatedValues(ofTable: table)
       case .local(let index): program.local[index].write(to: &batch)
       case .lookup(let index): program.lookups[index].write(to: &batch)
       case .defaults(let index): batch.fill(program.defaults[index])
@@ -106,11 +127,22 @@ public struct FeatureState: Sendable {
     aggregate(&batch, lists: lists, before: watermarkBefore)
   }
 
+  /// Values of the last batch that miss events; those of rows that are not scored are nobody's.
+  private mutating func truncatedValues(ofTable index: Int) -> Int {
+    if !context.sources.isEmpty {
+      for column in tables[index].truncated.keys {
+        tables[index].truncated[column]?.removeAll { !context.isScored($0) }
+      }
+    }
+    return tables[index].truncated.values.reduce(0) { $0 + $1.count }
+  }
+
   mutating func countErrors(_ count: Int) { errorCount += count }
 
   /// Columns whose value in a row misses events because the key had too many.
   package func truncatedColumns(row: Int) -> [Int] {
-    tables.flatMap { $0.truncated.filter { $0.value.contains(row) }.keys }.sorted()
+    if !program.streams.isEmpty { return mergedTruncations.filter { $0.value.contains(row) }.keys.sorted() }
+    return tables.flatMap { $0.truncated.filter { $0.value.contains(row) }.keys }.sorted()
   }
 
   /// Takes over what a snapshot or delta says of the whole partition.
@@ -124,7 +156,8 @@ public struct FeatureState: Sendable {
   private mutating func markRepeated(_ batch: borrowing EventBatch) {
     for word in repeated.indices { repeated[word] = 0 }
     guard let deduplication = program.deduplication else { return }
-    tables[tables.count - 1].markRepeated(batch, context: context, within: deduplication.span, in: &repeated)
+    tables[program.tables.count + program.aggregations.plans.count]
+      .markRepeated(batch, context: context, within: deduplication.span, in: &repeated)
     for word in repeated.indices {
       repeatedCount += repeated[word].nonzeroBitCount
       context.onTime[word] &= ~repeated[word]
@@ -138,8 +171,10 @@ public struct FeatureState: Sendable {
     for condition in 0..<outcomes[index].ruleCount {
       for word in 0..<(batch.rowCount + 63) / 64 {
         let place = condition * outcomes[index].stride + word
-        conditions[start + condition][word] = outcomes[index].triggered[place]
-        errorCount += outcomes[index].error[place].nonzeroBitCount
+        var rows = UInt64.max
+        if !context.sources.isEmpty { rows = context.sources[program.conditionSources[start + condition]][word] }
+        conditions[start + condition][word] = outcomes[index].triggered[place] & rows
+        errorCount += (outcomes[index].error[place] & rows).nonzeroBitCount
       }
     }
   }

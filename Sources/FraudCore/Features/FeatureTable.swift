@@ -11,6 +11,8 @@ struct FeatureTableLayout: Sendable {
   var identity: String
   /// The longest key.
   var keyBytesMax = Limits.keyBytes
+  /// The topics whose rows it looks at, 0 for the scored one; empty where there is no other.
+  var sources: [Int] = []
 
   /// Every column that it writes.
   var outputs: [FeatureOutput] {
@@ -93,6 +95,7 @@ struct FeatureTable: Sendable {
     if !truncated.isEmpty { truncated.removeAll() }
     let rowCount = batch.rowCount
     findKeys(batch)
+    if !layout.sources.isEmpty { leaveRows(of: context.sources) }
     collectFolds(rowCount: rowCount, onTime: context.onTime, conditions: conditions)
     let isCareful = byteCount + rowCount * rowGrowth > limits.bytes
     var start = 0
@@ -106,6 +109,11 @@ struct FeatureTable: Sendable {
       if isCareful, byteCount > limits.bytes { evict(max(1, keys.count / 32)) }
     }
     clearRowsWithoutKey(&batch)
+  }
+
+  /// Passes over the rows of topics that it does not look at.
+  private mutating func leaveRows(of sources: [[UInt64]]) {
+    for word in keyed.indices { keyed[word] &= layout.sources.reduce(0) { $0 | sources[$1][word] } }
   }
 
   /// Makes every feature NULL where the key is.
@@ -461,6 +469,7 @@ extension FeatureTable {
     _ batch: borrowing EventBatch, context: borrowing RowContext, within span: Int64, in repeated: inout [UInt64]
   ) {
     findKeys(batch)
+    if !layout.sources.isEmpty { leaveRows(of: context.sources) }
     for row in 0..<batch.rowCount where keyed[row >> 6] >> UInt64(row & 63) & 1 == 1 {
       let t = context.times[row]
       var record = Int(find(row))

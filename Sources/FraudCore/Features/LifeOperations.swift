@@ -20,7 +20,10 @@ struct RowContext: Sendable {
   var present = [UInt64](repeating: 0, count: Limits.batchRows / 64)
   var selected = [UInt64](repeating: 0, count: Limits.batchRows / 64)
   var stored = [UInt64](repeating: 0, count: Limits.batchRows / 64)
+  /// Of each topic, the scored one first, the rows that are its own; empty where there is no other.
+  var sources: [[UInt64]] = []
 
+  func isScored(_ row: Int) -> Bool { sources[0][row >> 6] >> UInt64(row & 63) & 1 == 1 }
   func isPresent(_ row: Int) -> Bool { present[row >> 6] >> UInt64(row & 63) & 1 == 1 }
   func isSelected(_ row: Int) -> Bool { selected[row >> 6] >> UInt64(row & 63) & 1 == 1 }
   func isStored(_ row: Int) -> Bool { stored[row >> 6] >> UInt64(row & 63) & 1 == 1 }

@@ -8,6 +8,8 @@ struct TableDraft {
   private var foldSets: [Int] = []
   private var operations: [FeatureOperation] = []
   private var lists: [ListDraft] = []
+  /// The topics whose rows are looked at, the scored one always; empty where there is no other.
+  private var sources: [Int]
 
   /// A list of events while windows are added to it.
   struct ListDraft {
@@ -26,19 +28,22 @@ struct TableDraft {
     }
   }
 
-  init(keyInputs: [FeatureInput], stage: Int, names: [String]) {
+  init(keyInputs: [FeatureInput], stage: Int, names: [String], hasStreams: Bool) {
     self.keyInputs = keyInputs
     self.stage = stage
     self.names = names
+    sources = hasStreams ? [0] : []
   }
 
   mutating func add(
-    _ feature: FeatureDefinition, output: FeatureOutput, inputs: [FeatureInput], condition: Int, isNullable: [Bool]
+    _ feature: FeatureDefinition, output: FeatureOutput, inputs: [FeatureInput], condition: Int, isNullable: [Bool],
+    source: Int = 0
   ) {
+    if source > 0, !sources.contains(source) { sources.append(source) }
     let foldSet = foldSets.firstIndex(of: condition) ?? foldSets.count
     if foldSet == foldSets.count {
       foldSets.append(condition)
-      conditions.append(feature.condition ?? "")
+      conditions.append((feature.from.map { "of \($0) " } ?? "") + (feature.condition ?? ""))
     }
     if let panes = feature.panes, case .sliding(let length) = feature.window {
       let layout = PaneLayout(output.function, length: length, delay: feature.delay, count: panes)
@@ -110,7 +115,8 @@ struct TableDraft {
     }
     return FeatureTableLayout(
       keyInputs: keyInputs, foldSets: foldSets, operations: finished, width: offset,
-      identity: "by \(names.joined(separator: ", ")) as \(keyInputs.map(\.type.rawValue).joined(separator: ", "))")
+      identity: "by \(names.joined(separator: ", ")) as \(keyInputs.map(\.type.rawValue).joined(separator: ", "))",
+      sources: sources)
   }
 }
 

@@ -136,7 +136,8 @@ public struct PipelineAnalysis: Sendable, Hashable {
 extension FeatureDefinition {
   /// The value where nothing was folded in yet; `nil` where it depends on the event or stands in for NULL.
   fileprivate var valueOverNothing: Value? {
-    guard let function else { return nil }
+    // A stream may have told of the key before.
+    guard let function, from == nil else { return nil }
     let isCounting = function == .count || function == .distinct
     if includeCurrent {
       return function == .count && condition == nil && of.isEmpty && minEvents <= 1 ? .integer(1) : nil

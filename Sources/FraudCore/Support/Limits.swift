@@ -34,6 +34,9 @@ public enum Limits {
   /// Panes a window may be divided into.
   public static let windowPanes = 1_024
 
+  /// Streams a pipeline may read beside its own topic. Each costs a batch of memory a partition.
+  public static let streams = 32
+
   /// Features a pipeline may declare.
   public static let features = 1_024
 

@@ -21,6 +21,55 @@ struct ScoreOutput {
   }
 }
 
+extension ScoreOutput {
+  /// Writes what an engine found in a batch.
+  mutating func append(
+    _ engine: borrowing Engine, batch: borrowing EventBatch, emission: ScoreEmission, _ alertText: AlertText,
+    keepsErrors: Bool
+  ) {
+    for row in engine.features.aggregates { row.append(source: batch.source, to: &aggregates) }
+    if keepsErrors { appendErrors(engine, batch: batch) }
+    switch emission {
+    case .none: break
+    case .alerts:
+      for draft in engine.alerts { alertText.append(draft, of: engine, batch: batch, to: &results) }
+    case .decisions:
+      var decided = 0
+      for row in 0..<batch.rowCount {
+        let isDecided = decided < engine.decisions.rows.count && Int(engine.decisions.rows[decided]) == row
+        alertText.append(decisionOf: row, at: isDecided ? decided : nil, of: engine, batch: batch, to: &results)
+        if isDecided { decided += 1 }
+      }
+    }
+  }
+
+  private mutating func appendErrors(_ engine: borrowing Engine, batch: borrowing EventBatch) {
+    for error in engine.errors {
+      let record = engine.record(error, of: batch)
+      var object = JSONObjectText()
+      object.key("rule_id", &errors)
+      JSONText.append(string: record.ruleID, to: &errors)
+      object.key("code", &errors)
+      JSONText.append(string: record.code, to: &errors)
+      object.key("message", &errors)
+      JSONText.append(string: record.message, to: &errors)
+      object.key("event_id", &errors)
+      JSONText.append(record.eventID.map { .string($0) }, to: &errors)
+      object.key("topic", &errors)
+      JSONText.append(string: record.source.topic, to: &errors)
+      object.key("partition", &errors)
+      JSONText.append(Int64(record.source.partition), to: &errors)
+      object.key("offset", &errors)
+      JSONText.append(record.offset, to: &errors)
+      object.key("line", &errors)
+      JSONText.append(record.line.map { .integer($0) }, to: &errors)
+      object.end(&errors)
+      errors.append(UInt8(ascii: "\n"))
+      errorLines.append((error.rule, errors.count))
+    }
+  }
+}
+
 /// The files of a scoring run.
 struct ScoreWriter: ~Copyable {
   private var results: OutputFile?

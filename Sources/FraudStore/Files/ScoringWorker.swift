@@ -146,21 +146,7 @@ struct ScoringWorker {
 
   /// Writes what an engine found in the batch.
   private mutating func write(_ engine: borrowing Engine) {
-    for row in engine.features.aggregates { row.append(source: batch.source, to: &output.aggregates) }
-    if shared.keepsErrors { writeErrors(engine) }
-    switch emission {
-    case .none: break
-    case .alerts:
-      for draft in engine.alerts { alertText.append(draft, of: engine, batch: batch, to: &output.results) }
-    case .decisions:
-      var decided = 0
-      for row in 0..<batch.rowCount {
-        let isDecided = decided < engine.decisions.rows.count && Int(engine.decisions.rows[decided]) == row
-        alertText.append(
-          decisionOf: row, at: isDecided ? decided : nil, of: engine, batch: batch, to: &output.results)
-        if isDecided { decided += 1 }
-      }
-    }
+    output.append(engine, batch: batch, emission: emission, alertText, keepsErrors: shared.keepsErrors)
   }
 
   private mutating func writeRejected(_ before: (events: Int64, lines: Int64), _ block: InputBlock) {
@@ -172,32 +158,6 @@ struct ScoringWorker {
       let masked =
         block.columns.map { redaction.masked(rejectedRecord: payload, $0) } ?? redaction.masked(rejected: payload)
       event.append(payload: masked, from: block.source, to: &output.rejected)
-    }
-  }
-
-  private mutating func writeErrors(_ engine: borrowing Engine) {
-    for error in engine.errors {
-      let record = engine.record(error, of: batch)
-      var object = JSONObjectText()
-      object.key("rule_id", &output.errors)
-      JSONText.append(string: record.ruleID, to: &output.errors)
-      object.key("code", &output.errors)
-      JSONText.append(string: record.code, to: &output.errors)
-      object.key("message", &output.errors)
-      JSONText.append(string: record.message, to: &output.errors)
-      object.key("event_id", &output.errors)
-      JSONText.append(record.eventID.map { .string($0) }, to: &output.errors)
-      object.key("topic", &output.errors)
-      JSONText.append(string: record.source.topic, to: &output.errors)
-      object.key("partition", &output.errors)
-      JSONText.append(Int64(record.source.partition), to: &output.errors)
-      object.key("offset", &output.errors)
-      JSONText.append(record.offset, to: &output.errors)
-      object.key("line", &output.errors)
-      JSONText.append(record.line.map { .integer($0) }, to: &output.errors)
-      object.end(&output.errors)
-      output.errors.append(UInt8(ascii: "\n"))
-      output.errorLines.append((error.rule, output.errors.count))
     }
   }
 

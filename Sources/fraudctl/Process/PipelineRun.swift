@@ -87,6 +87,10 @@ final class PipelineRun: Sendable {
     guard let topic = pipeline.definition.kafkaTopic else {
       throw Failure.invalid("pipeline \(pipeline.definition.name): 'kafka_topic' is missing")
     }
+    if let stream = pipeline.definition.streams.first {
+      throw Failure.invalid(
+        "pipeline \(pipeline.definition.name) reads the stream '\(stream.name)', which only `fraudctl score` does")
+    }
     let admin = try KafkaAdmin(options.connection)
     _ = try admin.topic(named: topic)
     let cluster = admin.clusterID()

@@ -16,13 +16,17 @@ struct NaiveFeatures {
 
   mutating func values(for event: TestEvent) -> [FieldValue?] {
     let values = features.map { value(of: $0, for: event) }
+    fold(event)
+    return values
+  }
+
+  mutating func fold(_ event: TestEvent) {
     isLate = latest.map { event.time < $0 - definition.watermarkDelay - definition.allowedLateness } ?? false
-    guard !isLate else { return values }
+    guard !isLate else { return }
     folded.append(event)
     if event.timestamp.map({ event.time - $0 <= definition.maxFuture }) ?? true {
       latest = max(latest ?? .min, event.time)
     }
-    return values
   }
 
   private func field(_ name: String, of event: TestEvent) -> FieldValue? {
@@ -44,7 +48,7 @@ struct NaiveFeatures {
     return values.contains { $0 == nil } ? nil : values.compactMap { $0 }
   }
 
-  private func value(of feature: FeatureDefinition, for event: TestEvent) -> FieldValue? {
+  func value(of feature: FeatureDefinition, for event: TestEvent) -> FieldValue? {
     guard let function = feature.function, let key = key(feature, of: event) else { return nil }
     let upper = event.time - feature.delay
     // Events with equal times stay in the order in which they were folded in.
