@@ -1,3 +1,4 @@
+import Foundation
 import FraudCore
 import FraudKafka
 import Testing
@@ -65,6 +66,71 @@ import Testing
       try run { members[0].assignment.count == 4 }
       members[0].close()
       #expect(counts.values.allSatisfy { $0 == 200 })
+    }
+  }
+
+  /// A member that is busy for longer than the group lets it be silent keeps its partitions, loses no message by it, and
+  /// hears of a rebalance.
+  @Test func aBusyMemberStays() async throws {
+    try await onThread {
+      let broker = try DevBroker()
+      try broker.createTopic(named: "t", partitions: 2)
+      let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
+      for index in 0..<200 { try producer.send(to: "t", "\(index)", partition: Int32(index % 2)) }
+      try producer.finish(200)
+      var configuration = ConsumerConfiguration(connection: connection(broker), group: "busy")
+      configuration.suitDevBroker()
+      // The least that the session of 4 s allows.
+      configuration.pollInterval = .seconds(4)
+      let member = try KafkaConsumer(configuration)
+      try member.subscribe(to: ["t"])
+      var batch = MessageBatch(messagesMax: 16)
+      var offsets: [TopicPartition: [Int64]] = [:]
+      var events: [SourceEvent] = []
+      func poll(_ member: KafkaConsumer) throws {
+        let event = try member.poll(into: &batch, timeout: .milliseconds(5))
+        for run in batch.runs { offsets[run.partition, default: []] += batch.messages[run.messages].map(\.offset) }
+        switch event {
+        case .assigned(let partitions):
+          events.append(.assigned(partitions))
+          try member.assign(Dictionary(uniqueKeysWithValues: partitions.map { ($0, .beginning) }))
+        case .revoked(let partitions):
+          events.append(.revoked(partitions))
+          try member.unassign()
+        case .lost(let partitions):
+          events.append(.lost(partitions))
+          try member.unassign()
+        default: break
+        }
+      }
+      func run(until isDone: () throws -> Bool) throws {
+        let end = ContinuousClock.now + .seconds(60)
+        while try !isDone(), ContinuousClock.now < end { try poll(member) }
+        #expect(try isDone())
+      }
+      try run { offsets.values.contains { !$0.isEmpty } }
+      let busyUntil = ContinuousClock.now + .seconds(6)
+      while ContinuousClock.now < busyUntil {
+        #expect(try member.keepAlive())
+        usleep(20_000)
+      }
+      try run { offsets.values.reduce(0) { $0 + $1.count } >= 200 }
+      #expect(offsets.values.allSatisfy { $0 == Array(0..<100) })
+      #expect(events.count == 1)
+
+      let other = try consumer(broker, group: "busy")
+      defer { other.close() }
+      try other.subscribe(to: ["t"])
+      let end = ContinuousClock.now + .seconds(60)
+      var isInterrupted = false
+      while !isInterrupted, ContinuousClock.now < end {
+        isInterrupted = try !member.keepAlive()
+        _ = try other.poll(into: &batch, timeout: .milliseconds(5))
+      }
+      #expect(isInterrupted)
+      try poll(member)
+      #expect(events.count == 2)
+      if case .revoked = events.last {} else { Issue.record("\(events)") }
     }
   }
 

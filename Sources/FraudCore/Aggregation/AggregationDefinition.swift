@@ -55,6 +55,8 @@ public struct AggregationDefinition: Sendable, Hashable {
   public var condition: String?
   /// What a row tells.
   public var measures: [MeasureDefinition]
+  /// The topic that the rows go to, where they go to Kafka, too.
+  public var topic: String?
   /// Where the definition stands, for messages.
   public var path: String
   /// The line it stands on, or 0.
@@ -66,7 +68,7 @@ public struct AggregationDefinition: Sendable, Hashable {
 extension AggregationDefinition {
   /// Reads one element of `aggregations`. Problems are left with the reader.
   package init?(_ node: DefinitionNode, reader: inout DefinitionReader) {
-    guard let members = reader.members(of: node, known: ["name", "by", "window", "where", "measures"]),
+    guard let members = reader.members(of: node, known: ["name", "by", "window", "where", "measures", "topic"]),
       let name = reader.required("name", of: members, in: node).flatMap({ reader.string($0) })
     else { return nil }
     self.name = name
@@ -77,6 +79,7 @@ extension AggregationDefinition {
     (length, step) = (3_600_000_000, 3_600_000_000)
     measures = []
     condition = members["where"].flatMap { reader.string($0) }
+    topic = members["topic"].flatMap { reader.topic($0) }
     by = members["by"].map { reader.elementsOrOne(of: $0).compactMap { reader.string($0) } } ?? []
     if by.count > Limits.aggregationKeys {
       reader.report("a key has at most \(Limits.aggregationKeys) parts", at: members["by"] ?? node)
@@ -158,5 +161,23 @@ extension MeasureDefinition {
     for (key, owner) in [("quantile", MeasureFunction.quantile), ("per", .rate)] where function != owner {
       if let extra = members[key] { reader.report("only \(owner.rawValue) takes '\(key)'", at: extra) }
     }
+  }
+}
+
+extension PipelineDefinition {
+  /// The topics that rows go to, by the name of the aggregation.
+  package var aggregateTopics: [String: String] {
+    var topics: [String: String] = [:]
+    for aggregation in aggregations { topics[aggregation.name] = aggregation.topic }
+    return topics
+  }
+
+  /// Every topic that its results go to, once, in the order of the definition.
+  package var outputTopics: [String] {
+    var topics: [String] = []
+    for topic in [alertsTopic] + aggregations.map(\.topic) {
+      if let topic, !topics.contains(topic) { topics.append(topic) }
+    }
+    return topics
   }
 }

@@ -49,7 +49,11 @@ extension PipelineDefinition {
     }
     aggregations = []
     for element in members["aggregations"].flatMap({ reader.elements(of: $0) }) ?? [] {
-      if let aggregation = AggregationDefinition(element, reader: &reader) { aggregations.append(aggregation) }
+      guard let aggregation = AggregationDefinition(element, reader: &reader) else { continue }
+      if let topic = aggregation.topic, topic == kafkaTopic {
+        reader.report("rows would come back as events: 'topic' must not be 'kafka_topic'", at: element)
+      }
+      aggregations.append(aggregation)
     }
     if aggregations.count > Limits.aggregations, let member = members["aggregations"] {
       reader.report("a pipeline has at most \(Limits.aggregations) aggregations", at: member)

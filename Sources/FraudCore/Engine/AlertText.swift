@@ -93,6 +93,7 @@ package struct AlertText: Sendable {
     }
     text.append(UInt8(ascii: "]"))
     appendReasons(reasons, to: &text)
+    text.append(contentsOf: (engine.isLate(row: row) ? ",\"late\":true" : ",\"late\":false").utf8)
     appendPosition(batch.positions[row], to: &text)
     text.append(contentsOf: "}\n".utf8)
   }

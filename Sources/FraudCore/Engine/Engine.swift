@@ -255,9 +255,11 @@ extension Engine {
 
   /// Whether there may be more to say of a row's features than their values.
   func hasFlags(row: Int) -> Bool {
-    !pipeline.features.sketches.isEmpty || features.truncatedCount > 0
-      || features.late[row >> 6] >> UInt64(row & 63) & 1 == 1
+    !pipeline.features.sketches.isEmpty || features.truncatedCount > 0 || isLate(row: row)
   }
+
+  /// Whether a row came later than allowed, so that no feature or aggregation remembers it. Where there is neither, none did.
+  func isLate(row: Int) -> Bool { features.late[row >> 6] >> UInt64(row & 63) & 1 == 1 }
 
   /// Calls `body` with each live rule that triggered on a decided row and what it added to the score.
   func forEachContribution(at index: Int, row: Int, _ body: (_ rule: Int, _ amount: Score) -> Void) {
@@ -281,7 +283,7 @@ extension Engine {
       }
       var reason = Reason(ruleID: rule.id, contribution: $0.amount, values: values)
       guard !rule.computedColumns.isEmpty else { return reason }
-      reason.isLate = features.late[row >> 6] >> UInt64(row & 63) & 1 == 1
+      reason.isLate = isLate(row: row)
       if features.truncatedCount > 0 {
         let truncated = features.truncatedColumns(row: row)
         reason.truncated = rule.computedColumns.filter { truncated.contains($0) }

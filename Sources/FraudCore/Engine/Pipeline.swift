@@ -120,7 +120,7 @@ public struct Pipeline: Sendable {
   }
 
   /// When a row's event happened: the declared field, else the record's timestamp where no field is declared.
-  func eventTime(row: Int, batch: EventBatch) -> Int64? {
+  package func eventTime(row: Int, batch: EventBatch) -> Int64? {
     guard let column = known.eventTime else { return batch.positions[row].timestamp }
     return batch.isValid(column: column, row: row) ? Int64(bitPattern: batch.word(column: column, row: row)) : nil
   }

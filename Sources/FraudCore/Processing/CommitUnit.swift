@@ -157,6 +157,8 @@ public struct CommitUnit: Sendable {
   public var alertsTopic: String?
   /// See ``alertsTopic``.
   public var alertsKey: String?
+  /// The topics that rows go to as well, by the name of the aggregation.
+  public var aggregateTopics: [String: String] = [:]
 
   /// Begins a unit.
   public init(pipeline: String, pipelineID: Int, pipelineVersion: Int, batchID: UniqueID) {

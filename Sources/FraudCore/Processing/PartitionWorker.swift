@@ -255,6 +255,7 @@ struct PartitionWorker {
     if let rows = online?.take() { unit.add(rows) }
     unit.alertsTopic = engine.pipeline.definition.alertsTopic
     unit.alertsKey = engine.pipeline.definition.key
+    if !aggregates.isEmpty { unit.aggregateTopics = engine.pipeline.definition.aggregateTopics }
     unit.alerts += alerts
     unit.shadowAlerts += shadowAlerts
     unit.rejected += rejected

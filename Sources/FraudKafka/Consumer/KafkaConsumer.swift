@@ -23,6 +23,9 @@ public final class KafkaConsumer: RecordSource {
   private var positions: [TopicPartition: Position] = [:]
   private var pendingError: KafkaError?
   private var pendingRebalances: [ClientContext.Rebalance] = []
+  /// What came while the owner only kept its membership alive; the next polls hand it out.
+  private let early = EarlyMessages()
+  private var pausedMeanwhile: [TopicPartition] = []
   private var isClosed = false
   private(set) var topics: [String] = []
 
@@ -107,6 +110,8 @@ public final class KafkaConsumer: RecordSource {
       })
     let result = unsafe rd_kafka_assign(client.raw, list.raw)
     guard result == RD_KAFKA_RESP_ERR_NO_ERROR else { throw kafkaError(result, "cannot take partitions") }
+    early.removeAll()
+    pausedMeanwhile = []
     positions = [:]
     for (partition, start) in sorted {
       if case .at(let offset) = start {
@@ -119,6 +124,8 @@ public final class KafkaConsumer: RecordSource {
 
   /// Gives every partition back. This answers ``SourceEvent/revoked(_:)`` and ``SourceEvent/lost(_:)``.
   public func unassign() throws(KafkaError) {
+    early.removeAll()
+    pausedMeanwhile = []
     positions = [:]
     let result = unsafe rd_kafka_assign(client.raw, nil)
     guard result == RD_KAFKA_RESP_ERR_NO_ERROR else { throw kafkaError(result, "cannot give partitions back") }
@@ -141,6 +148,7 @@ public final class KafkaConsumer: RecordSource {
       throw error
     }
     if let event = takeRebalance() { return event }
+    try endPause()
     var wait = timeout.milliseconds
     // The partition of the last run, compared by address before it is looked up by name.
     var lastTopic: OpaquePointer?
@@ -154,7 +162,7 @@ public final class KafkaConsumer: RecordSource {
     defer { keepPosition() }
 
     while !batch.isFull {
-      guard let message = unsafe rd_kafka_consumer_poll(client.raw, wait) else {
+      guard let message = unsafe nextMessage(wait) else {
         if batch.isEmpty { try client.checkFatal() }
         keepPosition()
         current = nil
@@ -200,6 +208,35 @@ public final class KafkaConsumer: RecordSource {
       unsafe Self.append(message, to: &batch)
     }
     return nil
+  }
+
+  private func nextMessage(_ wait: Int32) -> UnsafeMutablePointer<rd_kafka_message_t>? {
+    if let message = unsafe early.takeFirst() { return unsafe message }
+    return unsafe rd_kafka_consumer_poll(client.raw, wait)
+  }
+
+  /// Stays a member of the group without taking messages, while the owner is busy for longer than
+  /// ``ConsumerConfiguration/pollInterval``. Partitions are paused until the next ``poll(into:timeout:)``.
+  ///
+  /// - Returns: false where a rebalance has come, which the next poll returns: the owner should not let the group wait.
+  /// - Throws: ``KafkaError`` where this consumer is of no more use.
+  public func keepAlive() throws(KafkaError) -> Bool {
+    client.context.writeLog()
+    let running = positions.filter { !$0.value.isPaused }.keys.sorted()
+    if !running.isEmpty {
+      try pause(running)
+      pausedMeanwhile += running
+    }
+    if let message = unsafe rd_kafka_consumer_poll(client.raw, 0) { unsafe early.append(message) }
+    try client.checkFatal()
+    return pendingRebalances.isEmpty && client.context.state.withLock { $0.rebalances.isEmpty }
+  }
+
+  private func endPause() throws(KafkaError) {
+    guard !pausedMeanwhile.isEmpty else { return }
+    let partitions = pausedMeanwhile.filter { positions[$0] != nil }
+    pausedMeanwhile = []
+    if !partitions.isEmpty { try resume(partitions) }
   }
 
   private static func append(_ message: UnsafeMutablePointer<rd_kafka_message_t>, to batch: inout MessageBatch) {
@@ -347,6 +384,7 @@ public final class KafkaConsumer: RecordSource {
   public func close() {
     guard !isClosed else { return }
     isClosed = true
+    early.removeAll()
     positions = [:]
     client.context.state.withLock { $0.isClosing = true }
     _ = unsafe rd_kafka_consumer_close(client.raw)
@@ -360,5 +398,25 @@ public final class KafkaConsumer: RecordSource {
     }
     defer { unsafe rd_kafka_consumer_group_metadata_destroy(metadata) }
     return try unsafe body(metadata)
+  }
+}
+
+/// Messages and events in the order in which they came, owned until they are taken.
+@safe
+private final class EarlyMessages {
+  private var messages: [UnsafeMutablePointer<rd_kafka_message_t>] = unsafe []
+
+  deinit { removeAll() }
+
+  /// Hands over a message, to be destroyed by the removal.
+  func append(_ message: UnsafeMutablePointer<rd_kafka_message_t>) { unsafe messages.append(message) }
+
+  /// The first one, which the caller then owns.
+  func takeFirst() -> UnsafeMutablePointer<rd_kafka_message_t>? {
+    unsafe messages.isEmpty ? nil : messages.removeFirst()
+  }
+
+  func removeAll() {
+    while let message = unsafe takeFirst() { unsafe rd_kafka_message_destroy(message) }
   }
 }

@@ -24,7 +24,8 @@ extension ArchiveDirectory {
     public var rowCount: Int64
   }
 
-  /// Merges neighbouring files of one pipeline, partition and day, of equal columns and version.
+  /// Merges neighbouring files of one pipeline, partition and day, of equal columns and version, between which nothing is
+  /// missing.
   ///
   /// The merged file becomes visible in one step; then the files that it replaces move to `_replaced/`, where readers
   /// with an older listing find them, until ``prune(keepingFrom:now:dryRun:_:)`` removes them. Cut short anywhere, every event is
@@ -51,7 +52,9 @@ extension ArchiveDirectory {
       let notes = try ArchiveNotes(parquet)
       if let last = group.last,
         !(last.file.isSameSource(as: file) && last.file.day == file.day && last.notes.version == notes.version
-          && last.notes.generation == notes.generation && Self.columns(last.parquet) == Self.columns(parquet)
+          && last.notes.generation == notes.generation
+          && notes.coveredFrom ?? .min <= last.file.offsets.upperBound + 1
+          && Self.columns(last.parquet) == Self.columns(parquet)
           && rows() + notes.rowCount <= compaction.rowsMax)
       {
         try finish()
@@ -152,7 +155,7 @@ extension ArchiveDirectory {
     try drain()
     let notes = ArchiveNotes(
       file: result, version: first.notes.version, generation: first.notes.generation, rowCount: writer.rowCount,
-      sha256: hexadecimal(digest.finalize()))
+      coveredFrom: first.notes.coveredFrom, sha256: hexadecimal(digest.finalize()))
     try writer.finish(keyValues: notes.keyValues, sortedBy: sortColumns)
     try disk.write(writer.takeOutput())
     if files.count == 1 {

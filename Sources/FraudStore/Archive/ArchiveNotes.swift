@@ -4,14 +4,20 @@ struct ArchiveNotes: Sendable, Hashable {
   var version: Int?
   var generation: String
   var rowCount: Int64
+  /// The offset from which on every accepted event is in this file, up to its last one: that after the file before, or
+  /// where the archive began. What lies between is no event. Files of the first format do not say it.
+  var coveredFrom: Int64?
   /// Of all bytes before the footer, in hexadecimal digits. Equal digests mean equal events.
   var sha256: String
 
-  init(file: ArchiveFile, version: Int?, generation: String, rowCount: Int64, sha256: String) {
+  init(
+    file: ArchiveFile, version: Int?, generation: String, rowCount: Int64, coveredFrom: Int64? = nil, sha256: String
+  ) {
     self.file = file
     self.version = version
     self.generation = generation
     self.rowCount = rowCount
+    self.coveredFrom = coveredFrom
     self.sha256 = sha256
   }
 
@@ -21,8 +27,7 @@ struct ArchiveNotes: Sendable, Hashable {
       ("fraud.date", file.date), ("fraud.topic", file.topic), ("fraud.generation", generation),
       ("fraud.partition", String(file.partition)), ("fraud.first_offset", String(file.offsets.lowerBound)),
       ("fraud.last_offset", String(file.offsets.upperBound)), ("fraud.rows", String(rowCount)),
-      ("fraud.sha256", sha256),
-    ]
+    ] + (coveredFrom.map { [("fraud.covered_from", String($0))] } ?? []) + [("fraud.sha256", sha256)]
   }
 
   /// Reads the notes of a file.
@@ -47,6 +52,6 @@ struct ArchiveNotes: Sendable, Hashable {
     }
     self.init(
       file: file, version: Int(try note("pipeline_version")), generation: try note("generation"), rowCount: rowCount,
-      sha256: try note("sha256"))
+      coveredFrom: parquet.note("fraud.covered_from").flatMap { Int64($0) }, sha256: try note("sha256"))
   }
 }

@@ -62,6 +62,8 @@ public struct ArchiveWriter: ~Copyable {
   private let eventTimeColumn: Int?
   private var open: OpenFile?
   private var isBroken = false
+  /// See ``ArchiveNotes/coveredFrom``, of the next file.
+  private var coveredFrom: Int64?
 
   /// What decides where a file ends.
   private struct Extent {
@@ -80,8 +82,12 @@ public struct ArchiveWriter: ~Copyable {
   }
 
   /// Starts at the offset after the last archived event. Nothing is written before the first event comes.
-  public init(_ settings: Settings, source: EventSource) {
+  ///
+  /// - Parameter first: that offset, or where the archive begins: no accepted event from here on is left out. Files say so
+  ///   where it is given.
+  public init(_ settings: Settings, source: EventSource, from first: Int64? = nil) {
     self.settings = settings
+    coveredFrom = first
     self.source = source
     let fields = settings.schema.fields
     columns = Self.columns(settings)
@@ -215,19 +221,23 @@ public struct ArchiveWriter: ~Copyable {
     guard var file = open.take() else { return nil }
     try file.writer.finishRows()
     try Self.write(&file)
-    let notes = ArchiveNotes(
+    var notes = ArchiveNotes(
       file: file.file, version: settings.version, generation: source.generation, rowCount: file.writer.rowCount,
-      sha256: hexadecimal(file.digest.finalize()))
+      coveredFrom: coveredFrom, sha256: hexadecimal(file.digest.finalize()))
     try file.writer.finish(keyValues: notes.keyValues)
     try file.disk.write(file.writer.takeOutput())
     if try !file.disk.publish(as: file.file.name) {
       let path = "\(settings.root)/\(file.file.path)"
-      guard try ArchiveNotes(ParquetFile(path: path)) == notes else {
+      let known = try ArchiveNotes(ParquetFile(path: path))
+      // From where it counts as whole may differ, as when the archive began anew before it.
+      notes.coveredFrom = known.coveredFrom
+      guard known == notes else {
         throw .corrupt(
           "'\(path)' exists and holds other events than these; look at both with `fraudctl archive verify` before "
             + "moving it away")
       }
     }
+    if coveredFrom != nil { coveredFrom = file.file.offsets.upperBound + 1 }
     return file.file
   }
 }

@@ -1,13 +1,40 @@
 package import FraudCore
 
 extension ArchiveDirectory {
+  /// The parts of some offsets of which the archive holds every accepted event, in their order.
+  ///
+  /// Each file says from where on it is whole. Those of the first format do not: they are taken to follow each other.
+  ///
+  /// - Throws: ``StoreError`` with `.corrupt` where a file cannot be read, or is of an earlier topic.
+  package func coverage(
+    ofPipeline pipeline: String, _ source: EventSource, _ offsets: Range<Int64>
+  ) throws(StoreError) -> [Range<Int64>] {
+    var parts: [Range<Int64>] = []
+    for file in try files(Filter(pipeline: pipeline))
+    where file.topic == source.topic && file.partition == source.partition
+      && file.offsets.lowerBound < offsets.upperBound
+    {
+      let notes = try ArchiveNotes(open(file))
+      guard notes.generation == source.generation else {
+        throw .corrupt("'\(file.path)' holds events of an earlier topic '\(source.topic)'")
+      }
+      let start = max(
+        min(notes.coveredFrom ?? parts.last?.upperBound ?? .max, file.offsets.lowerBound), offsets.lowerBound)
+      let end = min(file.offsets.upperBound + 1, offsets.upperBound)
+      if let last = parts.last, start <= last.upperBound {
+        parts[parts.count - 1] = last.lowerBound..<max(last.upperBound, end)
+      } else if start < end {
+        parts.append(start..<end)
+      }
+    }
+    return parts
+  }
+
   /// What was folded into an engine.
   package struct Warming: Sendable {
     /// The offset after the last event that was folded in; events from here up to where the engine is to go on are still to
     /// come from the topic.
     package var nextOffset: Int64
-    /// Where the archive begins: events before it that were pruned are missing in features over a key's whole life.
-    package var firstOffset: Int64?
     package var eventCount = 0
   }
 
@@ -20,11 +47,13 @@ extension ArchiveDirectory {
   ///   - engine: remembers nothing yet.
   ///   - source: the topic and its generation, and the partition.
   ///   - offsets: from where the pipeline began, to the first offset that is not folded in.
+  ///   - progress: called with each batch that was folded in.
   /// - Returns: how far the archive reached.
   /// - Throws: ``StoreError`` with `.corrupt` where the archive cannot be read, or holds events of an earlier topic.
   package func warm(
-    _ engine: inout Engine, source: EventSource, offsets: Range<Int64>
-  ) throws(StoreError) -> Warming {
+    _ engine: inout Engine, source: EventSource, offsets: Range<Int64>,
+    progress: (borrowing EventBatch) throws -> Void = { _ in }
+  ) throws -> Warming {
     let pipeline = engine.pipeline
     var warming = Warming(nextOffset: offsets.lowerBound)
     let files = try files(Filter(pipeline: pipeline.definition.name)).filter {
@@ -32,9 +61,8 @@ extension ArchiveDirectory {
     }
     guard let first = files.first else { return warming }
     guard try ArchiveNotes(open(first)).generation == source.generation else {
-      throw .corrupt("'\(first.path)' holds events of an earlier topic '\(source.topic)'")
+      throw StoreError.corrupt("'\(first.path)' holds events of an earlier topic '\(source.topic)'")
     }
-    warming.firstOffset = first.offsets.lowerBound
     var reader = ArchivePartitionReader(
       self, files: files, schema: pipeline.definition.schema, layout: pipeline.layout)
     while try reader.next() {
@@ -44,6 +72,7 @@ extension ArchiveDirectory {
       engine.remember(&reader.batch)
       warming.nextOffset = reader.batch.positions[last].offset + 1
       warming.eventCount += kept.count
+      try progress(reader.batch)
     }
     if let last = files.last { warming.nextOffset = min(offsets.upperBound, last.offsets.upperBound + 1) }
     return warming

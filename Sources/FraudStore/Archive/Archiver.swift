@@ -123,11 +123,13 @@ public struct Archiver<Source: RecordSource>: ~Copyable {
       var starts: [TopicPartition: StartOffset] = [:]
       for partition in partitions {
         let last = files.last { $0.topic == partition.topic && $0.partition == partition.partition }
-        if let last { starts[partition] = .at(try offset(after: last)) }
+        let first: Int64
+        if let last { first = try offset(after: last) } else { first = try earliestOffset(of: partition) }
+        starts[partition] = .at(first)
         let source = EventSource(topic: partition.topic, generation: generation, partition: partition.partition)
         workers.append(
           ArchivingPartition(
-            partition, writer: ArchiveWriter(settings, source: source),
+            partition, writer: ArchiveWriter(settings, source: source, from: first),
             batch: EventBatch(layout: pipeline.layout, source: source)))
       }
       try assign(starts)
@@ -139,13 +141,17 @@ public struct Archiver<Source: RecordSource>: ~Copyable {
   }
 
   private mutating func assign(_ starts: [TopicPartition: StartOffset]) throws(StoreError) {
-    var starts = starts
     do {
-      for partition in partitions where starts[partition] == nil {
-        starts[partition] = .at(try source.earliestOffset(of: partition))
-      }
       try source.assign(starts)
       if phase != .running { try source.resume(partitions) }
+    } catch {
+      throw StoreError(code: .unavailable, message: "cannot read the partitions: \(error)")
+    }
+  }
+
+  private mutating func earliestOffset(of partition: TopicPartition) throws(StoreError) -> Int64 {
+    do {
+      return try source.earliestOffset(of: partition)
     } catch {
       throw StoreError(code: .unavailable, message: "cannot read the partitions: \(error)")
     }

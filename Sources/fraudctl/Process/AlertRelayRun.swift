@@ -4,7 +4,8 @@ import FraudKafka
 import FraudStore
 import Synchronization
 
-/// Publishes one pipeline's alerts to its `alerts_topic`, on a thread of its own, unless another process does it.
+/// Publishes one pipeline's alerts to its `alerts_topic`, and rows of aggregations to theirs, on a thread of its own, unless
+/// another process does it.
 final class AlertRelayRun: Sendable {
   struct Status: Sendable {
     var published = 0
@@ -13,20 +14,25 @@ final class AlertRelayRun: Sendable {
   }
 
   let pipeline: String
-  let topic: String
+  private let topics: [String]
   private let id: Int
   private let connection: KafkaConnection
   private let address: PostgresAddress
   private let state = Mutex(Status())
   private let isStopping = Atomic<Bool>(false)
 
-  init(pipeline: String, id: Int, topic: String, connection: KafkaConnection, address: PostgresAddress) {
+  /// - Returns: nil where nothing goes to a topic.
+  init?(pipeline: String, id: Int, topics: [String], connection: KafkaConnection, address: PostgresAddress) {
+    if topics.isEmpty { return nil }
     self.pipeline = pipeline
     self.id = id
-    self.topic = topic
+    self.topics = topics
     self.connection = connection
     self.address = address
   }
+
+  /// The topics, for messages.
+  var target: String { topics.joined(separator: ", ") }
 
   var status: Status { state.withLock { $0 } }
 
@@ -63,7 +69,7 @@ final class AlertRelayRun: Sendable {
       Thread.sleep(forTimeInterval: 0.5)
     }
     defer { outbox.release(on: &database) }
-    var sink = KafkaAlertSink(connection, pipeline: pipeline, topic: topic)
+    var sink = KafkaAlertSink(connection, pipeline: pipeline, topic: topics[0])
     if let batch = try sink.lastBatch() { try outbox.forget(batch, on: &database) }
     state.withLock { $0.isHolding = nil }
     while true {

@@ -20,6 +20,8 @@ final class PipelineRun: Sendable {
     var maxRejectedShare: Double?
     /// Whether the time from each event to its commit is measured.
     var measuresLatency = false
+    /// Where new features find the events that they missed.
+    var history: ArchiveHistory?
   }
 
   struct Status: Sendable {
@@ -104,6 +106,15 @@ final class PipelineRun: Sendable {
     let meter = ProcessMeter(measuresLatency: options.measuresLatency)
     var committer = PartitionCommitter(options.address, ownerName: Self.ownerName)
     var configuration = options.configuration
+    if let history = options.history {
+      // Called on this thread alone, by the processor's step.
+      nonisolated(unsafe) let member = consumer
+      configuration.history = { engine, source, offsets in
+        try history.fill(&engine, source, offsets) {
+          guard try unsafe member.keepAlive() else { throw HistoryInterrupted() }
+        }
+      }
+    }
     if let failpoints = Failpoints.shared {
       configuration.failpoint = { failpoints.hit($0, offset: $1, partition: $2) }
       committer.failpoint = { failpoints.hit($0) }

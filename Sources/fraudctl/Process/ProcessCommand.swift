@@ -92,9 +92,7 @@ struct ProcessCommand: ParsableCommand {
           options.maxRejectedShare = maxRejectedShare
           options.measuresLatency = true
           options.configuration.commitEvents = commitEvents
-          if let warmFrom {
-            options.configuration.history = ArchiveHistory(root: warmFrom, connection: connection).fill
-          }
+          options.history = warmFrom.map { ArchiveHistory(root: $0, connection: connection) }
           options.configuration.commitInterval = .microseconds(parseDuration(commitInterval) ?? 20_000)
           return PipelineRun(loaded, id: id, version: version, options: options)
         }
@@ -107,10 +105,9 @@ struct ProcessCommand: ParsableCommand {
         for run in runs { run.start() }
         for archive in archives { archive.start() }
         let relays = runs.compactMap { run in
-          run.pipeline.definition.alertsTopic.map {
-            AlertRelayRun(
-              pipeline: run.pipeline.definition.name, id: run.id, topic: $0, connection: connection, address: address)
-          }
+          AlertRelayRun(
+            pipeline: run.pipeline.definition.name, id: run.id, topics: run.pipeline.definition.outputTopics,
+            connection: connection, address: address)
         }
         for relay in relays { relay.start() }
         let housekeeping = Housekeeping(address, for: runs)
@@ -247,10 +244,11 @@ struct ProcessCommand: ParsableCommand {
     for relay in relays {
       let status = relay.status
       if let reason = status.isHolding {
-        Terminal.standardError.message("\(relay.pipeline): alerts wait for \(relay.topic): \(reason)", style: .warning)
+        Terminal.standardError.message(
+          "\(relay.pipeline): messages wait for \(relay.target): \(reason)", style: .warning)
       } else if status.published > 0 {
         Terminal.standardError.message(
-          "\(relay.pipeline): \(grouped(status.published)) alerts published to \(relay.topic)")
+          "\(relay.pipeline): \(grouped(status.published)) messages published to \(relay.target)")
       }
     }
   }

@@ -115,7 +115,7 @@ private func score(_ event: String, by engine: inout Engine) throws -> ScoredEve
   writer.append(decisionOf: 0, at: nil, of: engine, batch: batch, to: &text)
   #expect(
     String(decoding: text, as: UTF8.self) == """
-      {"event_id":"x","event_time":null,"decision":"no_alert","score":0,"risk_level":"MINIMAL","rules":[],"reasons":[],\
+      {"event_id":"x","event_time":null,"decision":"no_alert","score":0,"risk_level":"MINIMAL","rules":[],"reasons":[],"late":false,\
       "topic":"events.ndjson","partition":0,"offset":0,"line":1}
 
       """)
@@ -145,4 +145,19 @@ private func score(_ event: String, by engine: inout Engine) throws -> ScoredEve
   #expect(text.contains(#""truncated":["n"],"errors":{"ids":0.01625,"p":0.01}}"#), "\(text)")
   let late = try score(#"{"id": "late", "amount": 2, "card": "c", "at": "2026-01-01T09:00:00Z"}"#, by: &engine)
   #expect(late.reasons.first?.isLate == true && engine.summary.late == 1)
+  // A decision says it, whichever rules triggered.
+  let source = EventSource(topic: "t")
+  var batch = EventBatch(layout: engine.pipeline.layout, source: source)
+  for (offset, time) in ["2026-01-01T09:00:00Z", "2026-01-01T12:00:01Z"].enumerated() {
+    batch.append(
+      message: Array(#"{"id": "d", "amount": null, "card": "d", "at": "\#(time)"}"#.utf8).span, offset: Int64(offset),
+      timestamp: nil)
+  }
+  engine.process(&batch)
+  let writer = AlertText(pipeline: engine.pipeline, version: nil, source: source)
+  for (row, isLate) in [true, false].enumerated() {
+    var decision: [UInt8] = []
+    writer.append(decisionOf: row, at: nil, of: engine, batch: batch, to: &decision)
+    #expect(String(decoding: decision, as: UTF8.self).contains(#""reasons":[],"late":\#(isLate),"topic":"t""#))
+  }
 }

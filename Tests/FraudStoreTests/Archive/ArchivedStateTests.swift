@@ -40,6 +40,34 @@ import Testing
     }
   }
 
+  /// Offsets of no event leave no gap, a file that is gone does, and a compaction changes nothing about it.
+  @Test func theArchiveKnowsWhatItMisses() throws {
+    try ArchiveTests.withFolder { root in
+      try BacktestTests.archive(root)
+      let directory = ArchiveDirectory(root: root)
+      let source = EventSource(topic: "tx", generation: "g", partition: 1)
+      func coverage(_ offsets: Range<Int64>) throws -> [Range<Int64>] {
+        try directory.coverage(ofPipeline: "cards", source, offsets)
+      }
+      let last = Int64(1_799) * 2 + 10
+      #expect(try coverage(0..<9_999) == [0..<last + 1])
+      #expect(try coverage(5..<500) == [5..<500])
+      let files = try directory.files().filter { $0.partition == 1 }
+      try #require(files.count > 20)
+      for gone in [files[7], files[15], files[16]] {
+        try FileManager.default.removeItem(atPath: directory.path(of: gone))
+      }
+      func after(_ file: Int) -> Int64 { files[file].offsets.upperBound + 1 }
+      let parts = [0..<after(6), after(7)..<after(14), after(16)..<last + 1]
+      #expect(try coverage(0..<9_999) == parts)
+      #expect(try coverage(after(6)..<after(10)) == [after(7)..<after(10)])
+      #expect(try coverage(0..<after(6)) == [0..<after(6)])
+      // Merged files would say that they hold what is gone: those beside a gap stay apart.
+      _ = try directory.compact()
+      #expect(try coverage(0..<9_999) == parts)
+    }
+  }
+
   @Test func otherTopicsAreToldApart() throws {
     try ArchiveTests.withFolder { root in
       try BacktestTests.archive(root)

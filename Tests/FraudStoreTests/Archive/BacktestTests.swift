@@ -42,7 +42,7 @@ import Testing
     settings.keepsRaw = raw
     for partition in 0..<2 {
       let source = EventSource(topic: "tx", generation: "g", partition: Int32(partition))
-      var writer = ArchiveWriter(settings, source: source)
+      var writer = ArchiveWriter(settings, source: source, from: 0)
       var batch = EventBatch(layout: ColumnLayout(schema: pipeline.definition.schema), source: source)
       var state = DecoderState(pipeline.decoder)
       for (index, line) in lines(partition: partition).enumerated() {

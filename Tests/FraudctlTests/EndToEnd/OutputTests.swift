@@ -17,12 +17,17 @@ struct ProcessOutputTests {
         name: p
         kafka_topic: payments
         alerts_topic: payment-alerts
+        aggregations:
+          - {name: customers, by: customer, window: 1h, topic: kpis, measures: [{name: n, function: count}, {name: p, function: quantile, of: amount, quantile: 0.5}]}
+          - {name: all, window: 1h, measures: [{name: n, function: count}]}
+        event_time: {field: at, watermark_delay: 60s, allowed_lateness: 4h}
         online_features: true
         schema:
           - {name: id, type: string, nullable: false}
           - {name: customer, type: integer, nullable: false}
           - {name: amount, type: float, nullable: false}
           - {name: fraud, type: boolean}
+          - {name: at, type: timestamp, unit: s, nullable: false}
         event_id: id
         label: fraud
         key: customer
@@ -34,11 +39,12 @@ struct ProcessOutputTests {
       try Data(text.utf8).write(to: URL(fileURLWithPath: file))
       let broker = try DevBroker()
       try broker.createTopic(named: "payments", partitions: 1)
-      try broker.createTopic(named: "payment-alerts", partitions: 1)
+      for topic in ["payment-alerts", "kpis"] { try broker.createTopic(named: topic, partitions: 1) }
       let lines = (0..<400).map { number in
         Array(
-          #"{"id":"e\#(number)","customer":\#(number % 40),"amount":\#(number * 37 % 1_000),"fraud":\#(number % 3 == 0)}"#
-            .utf8)
+          // Some events come an hour and more late, so that rows are corrected.
+          (#"{"id":"e\#(number)","customer":\#(number % 40),"amount":\#(number * 37 % 1_000),"fraud":\#(number % 3 == 0),"#
+            + #""at":\#(1_740_800_000 + number * 60 - (number % 9 == 4 ? 5_000 : 0))}"#).utf8)
       }
       try TestSite.send(lines, to: "payments", partitions: 1, of: broker)
       let processed = try Program.run([
@@ -52,10 +58,28 @@ struct ProcessOutputTests {
       let ids = try database.text("SELECT alert_id FROM fraud.alerts").split(separator: "\n").map(String.init)
       #expect(ids.count > 60)
       let published = try read("payment-alerts", ids.count, broker)
-      #expect(published.map(\.id).sorted() == ids.sorted(), "\(processed.errors)")
+      #expect(published.map { Self.text($0.value, "alert_id") }.sorted() == ids.sorted(), "\(processed.errors)")
       #expect(published.allSatisfy { Int($0.key ?? "") != nil })
       #expect(try database.count("SELECT count(*) FROM fraud.alert_outbox") == 0)
-      #expect(processed.errors.contains("alerts published to payment-alerts"), "\(processed.errors)")
+      #expect(processed.errors.contains("messages published to payment-alerts, kpis"), "\(processed.errors)")
+
+      // So is every row of the aggregation that names a topic, corrections too, by its key and as `score` writes it.
+      let rows = try database.text(
+        "SELECT key, window_end, revision FROM fraud.aggregates WHERE aggregation = 'customers'"
+      )
+      .split(separator: "\n")
+      let kpis = try read("kpis", rows.count, broker)
+      #expect(kpis.count == rows.count && rows.count > 100)
+      #expect(kpis.allSatisfy { $0.key?.hasPrefix(#"{"customer":"#) == true })
+      #expect(try database.count("SELECT max(revision) FROM fraud.aggregates WHERE aggregation = 'customers'") > 0)
+      try Data(lines.joined(separator: [UInt8(ascii: "\n")])).write(to: URL(fileURLWithPath: folder + "/payments"))
+      let scored = try Program.run([
+        "score", "--pipeline", file, "--input", folder + "/payments", "--input-format", "ndjson", "--emit", "none",
+        "--aggregations", "-",
+      ])
+      // `score` also writes the windows that are still open when the file ends.
+      let written = Set(scored.output.split(separator: "\n").map(String.init))
+      #expect(Set(kpis.map(\.value)).isSubset(of: written), "\(kpis.first?.value ?? "") \(written.first ?? "")")
 
       // Customers of the control arm are never alerted on by the new rule.
       let alerted = try database.text(
@@ -88,14 +112,19 @@ struct ProcessOutputTests {
     }
   }
 
-  private func read(_ topic: String, _ count: Int, _ broker: DevBroker) throws -> [(id: String, key: String?)] {
+  private static func text(_ line: String, _ key: String) -> String {
+    let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+    return object?[key] as? String ?? ""
+  }
+
+  private func read(_ topic: String, _ count: Int, _ broker: DevBroker) throws -> [(value: String, key: String?)] {
     var configuration = ConsumerConfiguration(
       connection: KafkaConnection(brokers: broker.bootstrapServers), group: "reader")
     configuration.suitDevBroker()
     let consumer = try KafkaConsumer(configuration)
     defer { consumer.close() }
     try consumer.assign([TopicPartition(topic: topic, partition: 0): .beginning])
-    var found: [(id: String, key: String?)] = []
+    var found: [(value: String, key: String?)] = []
     var batch = MessageBatch()
     var isAtEnd = false
     let deadline = ContinuousClock.now + .seconds(60)
@@ -103,9 +132,8 @@ struct ProcessOutputTests {
       if case .reachedEnd = try consumer.poll(into: &batch, timeout: .milliseconds(100)) { isAtEnd = true }
       for message in batch.messages {
         guard let value = message.value else { continue }
-        let alert = try JSONSerialization.jsonObject(with: Data(batch.bytes[value])) as? [String: Any]
         let key = message.key.map { String(decoding: batch.bytes[$0], as: UTF8.self) }
-        found.append((alert?["alert_id"] as? String ?? "", key))
+        found.append((String(decoding: batch.bytes[value], as: UTF8.self), key))
       }
     }
     return found

@@ -7,7 +7,8 @@ extension CommitRows {
     var statements: [Statement] = []
     if unit.advances.contains(where: { !$0.experiments.isEmpty }) { statements.append(experiments(unit)) }
     if !unit.features.isEmpty { statements.append(features(unit)) }
-    if let topic = unit.alertsTopic, !unit.alerts.isEmpty { statements.append(outbox(unit, topic: topic)) }
+    let rows = unit.aggregates.contains { unit.aggregateTopics[$0.row.aggregation] != nil }
+    if rows || unit.alertsTopic != nil && !unit.alerts.isEmpty { statements.append(outbox(unit)) }
     return statements
   }
 
@@ -82,10 +83,14 @@ extension CommitRows {
     )
   }
 
-  private static func outbox(_ unit: CommitUnit, topic: String) -> Statement {
+  /// Alerts, then rows of aggregations, of those that a topic is named for.
+  private static func outbox(_ unit: CommitUnit) -> Statement {
     var (ids, keys, payloads) = (PostgresArray(.id), PostgresArray(.bytes), PostgresArray(.bytes))
+    var targets = PostgresArray(.text)
     let field = unit.alertsKey.map { Array($0.utf8) }
     for alert in unit.alerts {
+      guard let topic = unit.alertsTopic else { break }
+      targets.append(.text(topic))
       ids.append(.id(alert.id))
       let event = alert.transactionData.span
       let key: [UInt8]? = field.flatMap { field in
@@ -94,12 +99,34 @@ extension CommitRows {
       keys.append(key.map(PostgresValue.bytes) ?? .null)
       payloads.append(.bytes(alert.json))
     }
+    for record in unit.aggregates {
+      guard let topic = unit.aggregateTopics[record.row.aggregation] else { continue }
+      var (key, payload): ([UInt8], [UInt8]) = ([], [])
+      record.row.appendKey(to: &key)
+      record.row.append(source: record.source, to: &payload)
+      // Without the line's end.
+      payload.removeLast()
+      targets.append(.text(topic))
+      ids.append(.id(rowID(record, key: key, of: unit.pipeline)))
+      keys.append(.bytes(key))
+      payloads.append(.bytes(payload))
+    }
     return (
       """
       INSERT INTO fraud.alert_outbox (pipeline_id, target, alert_id, key, payload)
-      SELECT $1, $2, r.* FROM unnest($3::uuid[], $4::bytea[], $5::bytea[]) AS r ON CONFLICT (alert_id) DO NOTHING
+      SELECT $1, r.* FROM unnest($2::text[], $3::uuid[], $4::bytea[], $5::bytea[]) AS r ON CONFLICT (alert_id) DO NOTHING
       """,
-      [.integer(Int64(unit.pipelineID)), .text(topic), .array(ids), .array(keys), .array(payloads)]
+      [.integer(Int64(unit.pipelineID)), .array(targets), .array(ids), .array(keys), .array(payloads)]
     )
+  }
+
+  /// What tells a row from every other: its partition, window, key and revision. None of the texts holds the separator.
+  private static func rowID(_ record: AggregateRecord, key: [UInt8], of pipeline: String) -> UniqueID {
+    let (source, row) = (record.source, record.row)
+    let place = [
+      "row", pipeline, source.topic, source.generation, "\(source.partition)", row.aggregation, "\(row.end)",
+      "\(row.revision)", "",
+    ]
+    return UniqueID(bytes: Array(SHA256.digest(Array(place.joined(separator: "\0").utf8) + key).prefix(16)))
   }
 }
