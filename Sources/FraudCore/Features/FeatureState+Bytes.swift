@@ -1,9 +1,10 @@
 // A state as bytes. One form serves all: a snapshot of everything, of one of 64 buckets, and a delta of what changed since
 // the last one. Applied in the order in which they were made, they give the state back word for word.
 //
-//     "FDS1", latest time, counters,
-//     for each table: its identity, keys dropped, identities of its operations,
-//       for each key in order: key, 0 (gone) or 1, latest time, for each operation: byte count and its words
+//     "FDS2", latest time, counters,
+//     for each table: its identity, keys dropped, for each operation: its identity and how many words it has for every key,
+//       keys that went, keys that are there, both in their order,
+//       for each key that is there: latest time, those words, for each other operation: byte count and its words
 //     where there are streams: their count, for each its name, latest time and counters
 //
 // Tables and operations are found by what they are, not by where they stand: after a change of the pipeline, what is
@@ -12,7 +13,7 @@
 extension FeatureState {
   /// Buckets that keys are divided into by their hash, for rewriting part of a snapshot.
   public static let bucketCount = 64
-  private static let magic: UInt64 = 0x3153_4446
+  private static let magic: UInt64 = 0x3253_4446
 
   /// Remembers from now on what changes, for ``takeDelta()`` and ``takeChangedBucketSet()``.
   package mutating func trackChanges() {
@@ -62,7 +63,7 @@ extension FeatureState {
     let tableCount = try reader.count(atMost: Limits.features)
     for _ in 0..<tableCount {
       let identity = String(decoding: try reader.text(), as: UTF8.self)
-      var body = try reader.sized()
+      var body = try reader.table()
       if let index = tables.firstIndex(where: { $0.layout.identity == identity }) {
         try tables[index].apply(&body)
       }
@@ -83,7 +84,7 @@ extension FeatureState {
   }
 
   /// - Parameter records: what to write of a table, given its index.
-  private func encode(_ records: (Int) -> [FeatureTable.Entry]) -> [UInt8] {
+  private func encode(_ records: (Int) -> TableEntries) -> [UInt8] {
     var writer = StateWriter()
     writer.write(word: Self.magic)
     writer.write(word: UInt64(bitPattern: latestTime ?? .min))
@@ -91,9 +92,9 @@ extension FeatureState {
     writer.write(count: tables.count)
     for (index, table) in tables.enumerated() {
       writer.write(text: table.layout.identity.utf8)
-      let part = writer.beginPart()
+      let start = writer.beginTable()
       table.encode(records(index), to: &writer)
-      writer.endPart(part)
+      writer.endTable(start)
     }
     guard !streams.isEmpty else { return writer.finish() }
     writer.write(count: streams.count)

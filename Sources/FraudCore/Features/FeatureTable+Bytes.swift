@@ -1,138 +1,68 @@
+// A table's part of a state (see `FeatureState+Bytes.swift`), written and read. Both sides walk a million records from one
+// end to the other, so they work from flat descriptions of the operations that hold no reference, and ask for the memory of
+// many records before they need the first.
+
 extension FeatureTable {
-  /// A key to be written, and its record or 0 where it is gone.
-  struct Entry {
-    /// The key itself where it is a word, else its first eight bytes: what nearly every comparison needs.
-    var order: UInt64
-    /// The key's bytes where it is no word.
-    var text: [UInt8]
-    var record: Int
-
-    static func precedes(_ a: Entry, _ b: Entry) -> Bool {
-      a.order != b.order ? a.order < b.order : a.text.lexicographicallyPrecedes(b.text)
-    }
-
-    func hasSameKey(as other: Entry) -> Bool { order == other.order && text == other.text }
-  }
-
-  // MARK: What to write
-
-  /// A record's key as bytes whose order is the order of keys.
-  func keyBytes(ofRecord record: Int) -> [UInt8] {
-    let word = keys.records[record * layout.width]
-    guard layout.hasWordKey else { return heap.text(HeapBlock(word: word)) }
-    return (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) }
-  }
-
-  /// Which of 64 parts a key belongs to, the same everywhere.
-  static func bucket(of key: [UInt8]) -> Int { Int(truncatingIfNeeded: StableHash.hash(key.span) >> 58) }
-
-  func allRecords() -> [Entry] {
-    var entries: [Entry] = []
-    entries.reserveCapacity(keys.count)
-    guard layout.hasWordKey else {
-      keys.forEachRecord { record, _ in entries.append(entry(ofRecord: record)) }
-      entries.sort(by: Entry.precedes)
-      return entries
-    }
-    // Pairs of words are sorted in a fifth of the time, since moving them counts no references.
-    var order: [(word: UInt64, record: Int)] = []
-    order.reserveCapacity(keys.count)
-    keys.forEachRecord { record, _ in order.append((keys.records[record * layout.width], record)) }
-    order.sort { $0.word < $1.word }
-    for (word, record) in order { entries.append(Entry(order: word, text: [], record: record)) }
-    return entries
-  }
-
-  /// The records of some buckets, given as a bit each, by bucket.
-  func records(inBuckets set: UInt64) -> [[Entry]] {
-    var entries = [[Entry]](repeating: [], count: FeatureState.bucketCount)
-    keys.forEachRecord { record, _ in
-      let bucket = bucket(ofRecord: record)
-      if set >> UInt64(bucket) & 1 == 1 { entries[bucket].append(entry(ofRecord: record)) }
-    }
-    for bucket in entries.indices { entries[bucket].sort(by: Entry.precedes) }
-    return entries
-  }
-
-  private func bucket(ofRecord record: Int) -> Int {
-    let word = keys.records[record * layout.width]
-    guard layout.hasWordKey else { return Self.bucket(of: heap.text(HeapBlock(word: word))) }
-    var key: [8 of UInt8] = .init(repeating: 0)
-    for index in key.indices { key[index] = UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * index)) }
-    return Int(truncatingIfNeeded: StableHash.hash(key.span) >> 58)
-  }
-
-  func changedRecords() -> [Entry] {
-    var entries = keys.changedRecords().map { entry(ofRecord: $0) }
-    for key in goneKeys where record(ofKey: key) == 0 { entries.append(entry(ofKey: key)) }
-    entries.sort(by: Entry.precedes)
-    var last: Entry?
-    // A key that went twice is written once.
-    return entries.filter { entry in
-      defer { last = entry }
-      return last.map { !$0.hasSameKey(as: entry) } ?? true
-    }
-  }
-
-  private func entry(ofRecord record: Int) -> Entry {
-    let word = keys.records[record * layout.width]
-    if layout.hasWordKey { return Entry(order: word, text: [], record: record) }
-    return entry(ofText: heap.text(HeapBlock(word: word)), record: record)
-  }
-
-  private func entry(ofKey key: [UInt8]) -> Entry {
-    layout.hasWordKey ? Entry(order: Self.word(ofKey: key), text: [], record: 0) : entry(ofText: key, record: 0)
-  }
-
-  private func entry(ofText text: [UInt8], record: Int) -> Entry {
-    var order: UInt64 = 0
-    for index in 0..<8 { order = order << 8 | (index < text.count ? UInt64(text[index]) : 0) }
-    return Entry(order: order, text: text, record: record)
-  }
+  /// Records whose memory is asked for at once.
+  private static let ahead = 64
 
   // MARK: Writing
 
-  func encode(_ entries: [Entry], to writer: inout StateWriter) {
+  func encode(_ entries: TableEntries, to writer: inout StateWriter) {
+    let parts = layout.operations.map { RecordPart($0) }
     writer.write(count: evictedCount)
     writer.write(count: sweepCount)
-    writer.write(count: layout.operations.count)
-    for operation in layout.operations { writer.write(text: operation.identity.utf8) }
-    writer.write(count: entries.count)
+    writer.write(count: parts.count)
+    for (operation, part) in zip(layout.operations, parts) {
+      writer.write(text: operation.identity.utf8)
+      writer.write(count: part.fixedWidth)
+    }
+    writer.write(count: entries.gone.count)
+    for key in entries.gone { writer.write(text: key) }
+    writer.write(count: entries.records.count)
     let blockBytes = 8 * heap.usedCount / max(1, keys.count)
-    writer.expect(entries.count * (layout.width * 8 + blockBytes + 8 * layout.operations.count + 32))
-    let parts = layout.operations.map { RecordPart($0) }
-    let records = keys.records.span
-    for entry in entries {
-      if layout.hasWordKey {
-        writer.write(count: 8)
-        writer.write(word: entry.order.byteSwapped)
-      } else {
-        writer.write(text: entry.text)
-      }
-      writer.write(byte: entry.record == 0 ? 0 : 1)
-      guard entry.record != 0 else { continue }
-      let base = entry.record * layout.width
-      writer.write(word: records[base + 1])
-      for index in parts.indices {
-        let part = parts[index]
-        let start = writer.beginPart()
-        let first = base + part.offset
-        switch part.kind {
-        case .words: writer.write(words: records.extracting(first..<first + part.width))
-        case .list: encode(list: part, base: first, to: &writer)
-        case .text, .block:
-          for word in 0..<part.width where word != part.blockWord { writer.write(word: records[first + word]) }
-          let block = HeapBlock(word: records[first + part.blockWord])
-          if part.kind == .text { encode(text: block, to: &writer) } else { encode(words: block, to: &writer) }
+    writer.expect(entries.records.count * (layout.width * 8 + blockBytes + 16 * parts.count + 32))
+    writer.write(words: entries.words.span)
+    for text in entries.texts { writer.write(text: text) }
+    var fixed = [RecordRun(offset: 1, width: 1)]
+    for part in parts { fixed.append(fixedPart: part) }
+    let variable = parts.filter { $0.kind != .words }
+    var touched: UInt64 = 0
+    for index in entries.records.indices {
+      if index % Self.ahead == 0 {
+        let block = entries.records.span.extracting(index..<min(index + Self.ahead, entries.records.count))
+        touched ^= keys.touchRecords(block)
+        for part in variable {
+          touched ^= keys.touchBlocks(block, word: part.offset + part.blockWord, heap: heap.words.span)
         }
+      }
+      let base = Int(entries.records[index]) * layout.width
+      for run in fixed { writer.write(words: keys.records.span, from: base + run.offset, count: run.width) }
+      for part in variable {
+        let start = writer.beginPart()
+        encode(part, base: base + part.offset, to: &writer)
         writer.endPart(start)
       }
     }
+    writer.keep(touched: touched)
   }
 
-  private func encode(list: RecordPart, base: Int, to writer: inout StateWriter) {
-    let block = HeapBlock(word: keys.records[base])
-    writer.write(words: keys.records.span.extracting(base + 2..<base + list.width))
+  @inline(__always)
+  private func encode(_ part: RecordPart, base: Int, to writer: inout StateWriter) {
+    let block = HeapBlock(word: keys.records[base + part.blockWord])
+    if part.kind == .list { return encode(list: part, block, base: base, to: &writer) }
+    for word in 0..<part.width where word != part.blockWord { writer.write(word: keys.records[base + word]) }
+    if part.kind == .text {
+      writer.write(byte: block.isNone ? 0 : 1)
+      if !block.isNone { writer.write(text: heap.text(block)) }
+      return
+    }
+    writer.write(count: block.isNone ? 0 : block.count)
+    if !block.isNone { writer.write(words: heap.words.span, from: block.offset, count: block.count) }
+  }
+
+  private func encode(list: RecordPart, _ block: HeapBlock, base: Int, to writer: inout StateWriter) {
+    writer.write(words: keys.records.span, from: base + 2, count: list.width - 2)
     // The block's size decides when old entries are dropped, so it is part of the state.
     writer.write(count: block.isNone ? 0 : block.count)
     guard !block.isNone else { return }
@@ -141,128 +71,181 @@ extension FeatureTable {
       capacity: (block.count - 1) / list.entryWidth)
     writer.write(word: heap.words[block.offset])
     writer.write(count: ring.count)
+    guard list.textWords != 0 else {
+      let first = min(ring.count, ring.capacity - ring.head)
+      writer.write(words: heap.words.span, from: ring.place(0), count: first * list.entryWidth)
+      writer.write(words: heap.words.span, from: block.offset + 1, count: (ring.count - first) * list.entryWidth)
+      return
+    }
     for entry in 0..<ring.count {
       let place = ring.place(entry)
-      guard list.textWords != 0 else {
-        writer.write(words: heap.words.span.extracting(place..<place + list.entryWidth))
-        continue
-      }
       for word in 0..<list.entryWidth {
-        if list.textWords >> UInt64(word) & 1 == 1 {
-          encode(text: HeapBlock(word: heap.words[place + word]), to: &writer)
-        } else {
-          writer.write(word: heap.words[place + word])
+        let value = heap.words[place + word]
+        guard list.textWords >> UInt64(word) & 1 == 1 else {
+          writer.write(word: value)
+          continue
         }
+        writer.write(byte: value == 0 ? 0 : 1)
+        if value != 0 { writer.write(text: heap.text(HeapBlock(word: value))) }
       }
     }
-  }
-
-  private func encode(text block: HeapBlock, to writer: inout StateWriter) {
-    writer.write(byte: block.isNone ? 0 : 1)
-    if !block.isNone { writer.write(text: heap.text(block)) }
-  }
-
-  private func encode(words block: HeapBlock, to writer: inout StateWriter) {
-    writer.write(count: block.isNone ? 0 : block.count)
-    guard !block.isNone else { return }
-    writer.write(words: heap.words.span.extracting(block.offset..<block.offset + block.count))
   }
 
   // MARK: Reading
 
   mutating func apply(_ reader: inout StateReader) throws(StateFormatError) {
     let counters = (try reader.count(), try reader.count())
-    var places: [Int?] = []
-    for _ in 0..<(try reader.count(atMost: Limits.features * 4)) {
-      let identity = String(decoding: try reader.text(), as: UTF8.self)
-      places.append(layout.operations.firstIndex { $0.identity == identity })
+    let form = try readForm(&reader)
+    for _ in 0..<(try reader.count(atMost: reader.left)) {
+      let record = record(ofKey: try readKey(&reader))
+      if record != 0 { drop(record) }
     }
-    let operations = layout.operations.map { RecordPart($0) }
-    let plain = operations.map { $0.kind == .words }
-    let count = try reader.count()
-    keys.expect(min(count, reader.left / 16))
-    for _ in 0..<count {
+    // A record is its latest time at least.
+    let count = try reader.count(atMost: reader.left / 8)
+    keys.expect(count)
+    var keyReader = reader
+    if layout.hasWordKey {
+      try reader.skip(words: count)
+    } else {
+      for _ in 0..<count { _ = try reader.text() }
+    }
+    heap.expect((reader.left - min(reader.left, count * form.width * 8)) / 8)
+    var touched: UInt64 = 0
+    var words: [UInt64] = []
+    var hashes: [UInt64] = []
+    var found = [Int32](repeating: 0, count: Self.ahead)
+    for index in 0..<count {
       var record: Int
-      var key: [UInt8] = []
-      var word: UInt64 = 0
       if layout.hasWordKey {
-        let size = try reader.count()
-        guard size == 8 else { throw reader.fail("a key has \(size) bytes") }
-        word = try reader.word().byteSwapped
-        record = self.record(ofWord: word)
+        let place = index % Self.ahead
+        if place == 0 {
+          let last = words.last
+          words = try keyReader.words(min(Self.ahead, count - index))
+          for (place, word) in words.enumerated() {
+            let before = place > 0 ? words[place - 1] : last
+            if let before, before >= word { throw keyReader.fail("keys are not in their order") }
+          }
+          hashes = words.map { hash(ofWord: $0) }
+          touched ^= keys.touchSlots(of: hashes.span)
+          var places = found.mutableSpan
+          keys.find(words.span, hashes: hashes.span, into: &places)
+          touched ^= keys.touchRecords(found.span)
+        }
+        record = Int(found[place])
+        if record == 0 { record = keys.insert(words[place], hash: hashes[place]) } else { clear(record) }
       } else {
-        key = Array(try reader.text())
-        guard key.count <= layout.keyBytesMax else { throw reader.fail("a key has \(key.count) bytes") }
+        let key = try readKey(&keyReader)
         record = self.record(ofKey: key)
-      }
-      guard try reader.byte() != 0 else {
-        if record != 0 { drop(record) }
-        continue
-      }
-      if record != 0 {
-        clear(record)
-      } else {
-        record = layout.hasWordKey ? insert(word: word) : insert(key: key)
+        if record == 0 { record = insert(key: key) } else { clear(record) }
       }
       let base = record * layout.width
-      keys.records[base + 1] = try reader.word()
-      for place in places {
-        if let place, plain[place] {
-          let operation = operations[place]
-          if try reader.words(operation.width, into: &keys.records, at: base + operation.offset) { continue }
+      try reader.readFixed(form.runs, width: form.width, into: &keys.records, at: base)
+      for part in form.variable {
+        let end = try reader.endOfPart()
+        guard let part else {
+          reader.skip(to: end)
+          continue
         }
-        var body = try reader.sized()
-        guard let place else { continue }
-        let operation = layout.operations[place]
-        try decode(operation, base: base + operation.offset, &body)
-        guard body.isAtEnd else { throw body.fail("an operation has more than its words") }
+        try decode(part, form, base: base + part.offset, &reader)
+        guard reader.at == end else { throw reader.fail("an operation has more or less than its words") }
       }
     }
     guard reader.isAtEnd else { throw reader.fail("a table has more than its keys") }
-    restore(evictedCount: counters.0, sweepCount: counters.1)
+    restore(evictedCount: counters.0, sweepCount: counters.1, touched: touched)
+  }
+
+  /// What a table's bytes say of its operations: where the words of its records belong.
+  private struct Form {
+    /// Words of a record that are there for every key.
+    var width = 1
+    /// Where they go, in the order of the words; those of operations that are gone go nowhere.
+    var runs = [RecordRun(offset: 1, width: 1)]
+    /// The operations whose words differ in number from key to key, `nil` for those that are gone.
+    var variable: [RecordPart?] = []
+    /// The words, from a list's first, that hold a window's bounds; see ``RecordPart/windows``.
+    var windows: [Int] = []
+    var operations: [FeatureOperation] = []
+  }
+
+  private func readForm(_ reader: inout StateReader) throws(StateFormatError) -> Form {
+    var form = Form()
+    for _ in 0..<(try reader.count(atMost: Limits.features * 4)) {
+      let identity = String(decoding: try reader.text(), as: UTF8.self)
+      let width = try reader.count(atMost: Limits.features * 64)
+      let operation = layout.operations.first { $0.identity == identity }
+      var part = operation.map { RecordPart($0) }
+      guard part == nil || part?.fixedWidth == width else { throw reader.fail("an operation has \(width) words") }
+      if width > 0 {
+        form.width += width
+        if let part { form.runs.append(fixedPart: part) } else { form.runs.append(RecordRun(offset: -1, width: width)) }
+      } else {
+        if let operation, case .list(let list) = operation.kind {
+          part?.windows = form.windows.count..<form.windows.count + list.windows.count
+          form.windows += list.windows.map(\.offset)
+        }
+        part?.operation = form.operations.count
+        if let operation { form.operations.append(operation) }
+        form.variable.append(part)
+      }
+    }
+    return form
+  }
+
+  private func readKey(_ reader: inout StateReader) throws(StateFormatError) -> [UInt8] {
+    let key = Array(try reader.text())
+    guard layout.hasWordKey ? key.count == 8 : key.count <= layout.keyBytesMax else {
+      throw reader.fail("a key has \(key.count) bytes")
+    }
+    return key
+  }
+
+  @inline(__always)
+  private mutating func decode(
+    _ part: RecordPart, _ form: borrowing Form, base: Int, _ reader: inout StateReader
+  ) throws(StateFormatError) {
+    switch part.kind {
+    case .words: break
+    case .list: try decode(list: part, form, base: base, &reader)
+    case .text, .block:
+      for word in 0..<part.width where word != part.blockWord { keys.records[base + word] = try reader.word() }
+      keys.records[base + part.blockWord] =
+        part.kind == .text ? try decodeText(&reader) : try decodeWords(form.operations[part.operation].kind, &reader)
+    }
   }
 
   private mutating func decode(
-    _ operation: FeatureOperation, base: Int, _ reader: inout StateReader
+    list: RecordPart, _ form: borrowing Form, base: Int, _ reader: inout StateReader
   ) throws(StateFormatError) {
-    if case .list(let list) = operation.kind { return try decode(list, base: base, &reader) }
-    let blockWords = operation.blockWords
-    for word in 0..<operation.width where !blockWords.contains(word) {
-      keys.records[base + word] = try reader.word()
-    }
-    for word in blockWords {
-      keys.records[base + word] =
-        operation.keepsText ? try decodeText(&reader) : try decodeWords(operation.kind, &reader)
-    }
-  }
-
-  private mutating func decode(
-    _ list: EventListLayout, base: Int, _ reader: inout StateReader
-  ) throws(StateFormatError) {
-    for word in 2..<list.width { keys.records[base + word] = try reader.word() }
-    let size = try reader.count(atMost: 2 + 4 * (list.maxEvents + 1) * list.entryWidth)
-    guard size > 0 else { return }
-    var ring = list.ring(heap.allocate(size).word, 0)
-    keys.records[base] = ring.block.word
-    heap.words[ring.block.offset] = try reader.word()
-    let count = try reader.count(atMost: ring.capacity)
-    for entry in 0..<count {
-      let place = ring.place(entry)
-      for word in 0..<list.entryWidth {
-        let isText = word > 0 && word <= list.payloads.count && list.payloads[word - 1] == .text
-        heap.words[place + word] = isText ? try decodeText(&reader) : try reader.word()
+    try reader.read(words: list.width - 2, into: &keys.records, at: base + 2)
+    let size = try reader.count(atMost: list.blockWordsMax)
+    if size > 0 {
+      let block = heap.allocate(size)
+      let ring = EventRing(
+        blockWord: block.word, placeWord: 0, entryWidth: list.entryWidth, capacity: (block.count - 1) / list.entryWidth)
+      keys.records[base] = block.word
+      heap.words[block.offset] = try reader.word()
+      let count = try reader.count(atMost: ring.capacity)
+      if list.textWords == 0 {
+        try reader.read(words: count * list.entryWidth, into: &heap.words, at: block.offset + 1)
+      } else {
+        for entry in 0..<count {
+          let place = ring.place(entry)
+          for word in 0..<list.entryWidth {
+            let isText = list.textWords >> UInt64(word) & 1 == 1
+            heap.words[place + word] = isText ? try decodeText(&reader) : try reader.word()
+          }
+        }
       }
-    }
-    ring.count = count
-    keys.records[base + 1] = ring.placeWord
-    for window in list.windows {
-      let word = keys.records[base + window.offset]
-      guard word & 0xFFFF_FFFF <= word >> 32, word >> 32 <= UInt64(count) else {
-        throw reader.fail("a window reaches beyond its list")
+      keys.records[base + 1] = UInt64(truncatingIfNeeded: count)
+      for window in list.windows {
+        let word = keys.records[base + form.windows[window]]
+        guard word & 0xFFFF_FFFF <= word >> 32, word >> 32 <= UInt64(count) else {
+          throw reader.fail("a window reaches beyond its list")
+        }
       }
-    }
-    for entry in 1..<max(1, count) where ring.time(entry - 1, heap) > ring.time(entry, heap) {
-      throw reader.fail("a list is not in the order of its times")
+      for entry in 1..<max(1, count) where ring.time(entry - 1, heap) > ring.time(entry, heap) {
+        throw reader.fail("a list is not in the order of its times")
+      }
     }
   }
 
@@ -279,7 +262,7 @@ extension FeatureTable {
     guard size > 0 else { return 0 }
     let block = heap.allocate(size)
     guard block.count == size else { throw reader.fail("a block has no such size") }
-    for word in block.offset..<block.offset + size { heap.words[word] = try reader.word() }
+    try reader.read(words: size, into: &heap.words, at: block.offset)
     let isSound: Bool
     switch kind {
     case .panes(let layout): isSound = size >= layout.blockWords
@@ -292,10 +275,29 @@ extension FeatureTable {
   }
 }
 
-/// How an operation's part of a record is written: a flat description, so that a million records are written without
-/// touching a reference count.
+/// Words of a record that lie one after the other; at −1 they belong nowhere.
+struct RecordRun: Sendable {
+  var offset: Int
+  var width: Int
+}
+
+extension [RecordRun] {
+  /// Adds an operation's words, to the run before where they follow it.
+  fileprivate mutating func append(fixedPart part: RecordPart) {
+    guard part.fixedWidth > 0 else { return }
+    if let last, last.offset >= 0, last.offset + last.width == part.offset {
+      self[count - 1].width += part.fixedWidth
+    } else {
+      append(RecordRun(offset: part.offset, width: part.fixedWidth))
+    }
+  }
+}
+
+/// How an operation's part of a record is written: a flat description, so that a million records are written and read
+/// without touching a reference count.
 private struct RecordPart {
   enum Kind {
+    /// Its words, as many for every key.
     case words
     case list
     case text
@@ -305,11 +307,18 @@ private struct RecordPart {
   let kind: Kind
   let offset: Int
   let width: Int
-  /// Which of its words names a block, or −1.
-  var blockWord = -1
+  /// Which of its words names a block.
+  var blockWord = 0
   var entryWidth = 0
   /// The words of an entry that name texts, a bit each.
   var textWords: UInt64 = 0
+  /// The largest block of a list.
+  var blockWordsMax = 0
+  /// Where a reader keeps what does not fit in here.
+  var windows = 0..<0
+  var operation = 0
+
+  var fixedWidth: Int { kind == .words ? width : 0 }
 
   init(_ operation: FeatureOperation) {
     offset = operation.offset
@@ -317,6 +326,7 @@ private struct RecordPart {
     if case .list(let list) = operation.kind {
       kind = .list
       entryWidth = list.entryWidth
+      blockWordsMax = 2 + 4 * (list.maxEvents + 1) * list.entryWidth
       for (index, payload) in list.payloads.enumerated() where payload == .text { textWords |= 2 << UInt64(index) }
     } else if let word = operation.blockWords.first {
       kind = operation.keepsText ? .text : .block

@@ -382,6 +382,9 @@ struct FeatureTable: Sendable {
   /// Adds a key that is a word and not there.
   mutating func insert(word: UInt64) -> Int { keys.insert(word, hash: Self.hash(word, seed: seed)) }
 
+  /// The hash by which a key that is a word finds its place.
+  func hash(ofWord word: UInt64) -> UInt64 { Self.hash(word, seed: seed) }
+
   /// Takes back that keys went because of a limit.
   mutating func forgetEvictions(_ count: Int) { evictedCount -= count }
 
@@ -455,8 +458,9 @@ extension FeatureTable {
     for word in record * layout.width + 1..<(record + 1) * layout.width { keys.records[word] = 0 }
   }
 
-  mutating func restore(evictedCount: Int, sweepCount: Int) {
-    (self.evictedCount, self.sweepCount) = (evictedCount, sweepCount)
+  /// - Parameter touched: what loading memory ahead gave; kept, so that the loads are.
+  mutating func restore(evictedCount: Int, sweepCount: Int, touched: UInt64) {
+    (self.evictedCount, self.sweepCount, self.touched) = (evictedCount, sweepCount, touched)
   }
 }
 

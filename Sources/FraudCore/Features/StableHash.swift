@@ -52,11 +52,7 @@ package enum StableHash {
     avalanche(rotate((seed &+ prime5 &+ 8) ^ round(0, word), 27) &* prime1 &+ prime4)
   }
 
-  private static func load8(_ bytes: Span<UInt8>, _ at: Int) -> UInt64 {
-    var word: UInt64 = 0
-    for index in 0..<8 { word |= UInt64(bytes[at &+ index]) << UInt64(8 &* index) }
-    return word
-  }
+  private static func load8(_ bytes: Span<UInt8>, _ at: Int) -> UInt64 { bytes.word(at: at) }
 
   private static func round(_ lane: UInt64, _ word: UInt64) -> UInt64 {
     rotate(lane &+ word &* prime2, 31) &* prime1

@@ -3,6 +3,7 @@ struct StateWriter {
   /// Written up to ``count``; zeros behind it wait to be written over.
   private var storage: [UInt8] = []
   private(set) var count = 0
+  private var touched: UInt64 = 0
 
   /// What was written.
   consuming func finish() -> [UInt8] {
@@ -38,11 +39,15 @@ struct StateWriter {
   }
 
   /// Writes words one after the other.
-  mutating func write(words: Span<UInt64>) {
-    reserve(words.count * 8)
+  mutating func write(words: Span<UInt64>) { write(words: words, from: 0, count: words.count) }
+
+  /// Writes some of these words one after the other.
+  @inline(__always)
+  mutating func write(words: Span<UInt64>, from first: Int, count wordCount: Int) {
+    reserve(wordCount &* 8)
     var place = count
     var span = storage.mutableSpan
-    for index in words.indices {
+    for index in first..<first &+ wordCount {
       span.store(words[index], at: place)
       place &+= 8
     }
@@ -63,20 +68,31 @@ struct StateWriter {
     for byte in text { write(byte: byte) }
   }
 
-  /// Begins a part that has its count of bytes in front; gives what ``endPart(_:)`` needs.
+  /// Keeps what loading memory ahead gave, so that the loads are made.
+  mutating func keep(touched word: UInt64) { touched ^= word }
+
+  /// Begins a table, which has its count of bytes in front; gives what ``endTable(_:)`` needs.
+  mutating func beginTable() -> Int {
+    write(word: 0)
+    return count
+  }
+
+  mutating func endTable(_ start: Int) {
+    let size = UInt64(count - start)
+    var span = storage.mutableSpan
+    span.store(size, at: start - 8)
+  }
+
+  /// Begins a part of a record, which has its count of bytes in front; gives what ``endPart(_:)`` needs.
   mutating func beginPart() -> Int {
-    write(size: 0)
+    reserve(4)
+    count += 4
     return count
   }
 
   mutating func endPart(_ start: Int) {
     let size = count - start
     for index in 0..<4 { storage[start - 4 + index] = UInt8(truncatingIfNeeded: size >> (8 * index)) }
-  }
-
-  /// Writes a count of bytes in four.
-  mutating func write(size: Int) {
-    for index in 0..<4 { write(byte: UInt8(truncatingIfNeeded: size >> (8 * index))) }
   }
 }
 
@@ -123,18 +139,49 @@ struct StateReader {
     return bytes.span.word(at: at - 8)
   }
 
-  /// Reads a part of exactly these words, or `false` where the part that comes has another size.
-  mutating func words(_ count: Int, into words: inout [UInt64], at place: Int) throws(StateFormatError) -> Bool {
-    guard end - at >= 4 else { throw fail("the end comes too early") }
-    var size = 0
-    for index in 0..<4 { size |= Int(bytes[at + index]) << (8 * index) }
-    guard size == count * 8, end - at - 4 >= size else { return false }
-    at += 4
-    let start = at
+  /// The next words.
+  mutating func words(_ count: Int) throws(StateFormatError) -> [UInt64] {
+    guard count <= left / 8 else { throw fail("the end comes too early") }
+    var words: [UInt64] = []
+    words.reserveCapacity(count)
+    for index in 0..<count { words.append(bytes.span.word(at: at &+ 8 &* index)) }
     at += 8 * count
+    return words
+  }
+
+  mutating func skip(words count: Int) throws(StateFormatError) {
+    guard count <= left / 8 else { throw fail("the end comes too early") }
+    at += 8 * count
+  }
+
+  /// Reads words into an array.
+  @inline(__always)
+  mutating func read(words count: Int, into words: inout [UInt64], at place: Int) throws(StateFormatError) {
+    guard count <= left / 8 else { throw fail("the end comes too early") }
+    let start = at
+    at &+= 8 &* count
     let span = bytes.span
     for index in 0..<count { words[place &+ index] = span.word(at: start &+ 8 &* index) }
-    return true
+  }
+
+  /// Reads the words of a record that are there for every key to where they belong.
+  ///
+  /// - Parameter width: the words of all runs.
+  @inline(__always)
+  mutating func readFixed(
+    _ runs: [RecordRun], width: Int, into words: inout [UInt64], at base: Int
+  ) throws(StateFormatError) {
+    guard width <= left / 8 else { throw fail("the end comes too early") }
+    var start = at
+    at &+= 8 &* width
+    let span = bytes.span
+    for run in runs {
+      if run.offset >= 0 {
+        let place = base &+ run.offset
+        for index in 0..<run.width { words[place &+ index] = span.word(at: start &+ 8 &* index) }
+      }
+      start &+= 8 &* run.width
+    }
   }
 
   /// A count of at most `limit`.
@@ -158,14 +205,24 @@ struct StateReader {
     return bytes[at - count..<at]
   }
 
-  /// A reader of the bytes that ``StateWriter/beginPart()`` wrote.
-  mutating func sized() throws(StateFormatError) -> StateReader {
-    guard end - at >= 4 else { throw fail("the end comes too early") }
+  /// Where the part ends that ``StateWriter/beginPart()`` began.
+  @inline(__always)
+  mutating func endOfPart() throws(StateFormatError) -> Int {
+    guard left >= 4 else { throw fail("the end comes too early") }
     var count = 0
     for index in 0..<4 { count |= Int(bytes[at + index]) << (8 * index) }
     at += 4
-    guard count <= end - at else { throw fail("the end comes too early") }
-    at += count
-    return StateReader(bytes, at - count..<at)
+    guard count <= left else { throw fail("the end comes too early") }
+    return at + count
+  }
+
+  mutating func skip(to end: Int) { at = end }
+
+  /// A reader of a table's bytes, which ``StateWriter/beginTable()`` began.
+  mutating func table() throws(StateFormatError) -> StateReader {
+    let count = try word()
+    guard count <= UInt64(left) else { throw fail("the end comes too early") }
+    at += Int(count)
+    return StateReader(bytes, at - Int(count)..<at)
   }
 }

@@ -59,6 +59,12 @@ struct WordHeap: Sendable {
     free[index] = UInt32(truncatingIfNeeded: block.offset)
   }
 
+  /// Makes room for words that are about to come.
+  mutating func expect(_ more: Int) {
+    // Few come often, and an exact capacity each time would copy everything each time.
+    if more > words.count { words.reserveCapacity(words.count + more) }
+  }
+
   /// Grows by halves, so that a large state does not take twice its size.
   private mutating func reserve(_ count: Int) {
     if words.capacity < words.count + count {
@@ -83,6 +89,9 @@ extension WordHeap {
   func textCount(_ block: HeapBlock) -> Int {
     Int(truncatingIfNeeded: words[block.offset])
   }
+
+  /// A text's first eight bytes as a number of the same order, zeros behind its end.
+  func textPrefix(_ block: HeapBlock) -> UInt64 { words[block.offset + 1].byteSwapped }
 
   /// One byte of a text.
   func textByte(_ block: HeapBlock, _ index: Int) -> UInt8 {

@@ -15,6 +15,6 @@ struct Migration: Sendable {
   ///
   /// They are Swift text and not files, so that a program copied alone to another machine finds them.
   static let all = [
-    pipelines, results, state, activations, crashes, redrives, lists, outputs, processes, aggregates,
+    pipelines, results, state, activations, crashes, stateCommits, redrives, lists, outputs, processes, aggregates,
   ]
 }

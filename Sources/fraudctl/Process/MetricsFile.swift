@@ -65,6 +65,9 @@ struct MetricsFile {
     each("fraud_last_commit_age_seconds", "gauge", "Since the last commit of records.") {
       $0.reading.lastCommit.map { max(0, Date().timeIntervalSince1970 - $0) }
     }
+    each("fraud_recovery_seconds", "gauge", "From when its partitions were given until their state was back.") {
+      $0.reading.recovery?.restored
+    }
     each("fraud_memory_bytes", "gauge", "The memory that the process holds.") { _ in residentBytes().map(Double.init) }
     each("fraud_partitions", "gauge", "Partitions owned.") { Double($0.progress.count) }
     each("fraud_pipeline_version", "gauge", "The version in force here.") {

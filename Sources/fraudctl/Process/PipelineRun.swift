@@ -18,6 +18,8 @@ final class PipelineRun: Sendable {
     var patience = Duration.seconds(30)
     /// Of the last thousand events and more, the share above which rejections end the run.
     var maxRejectedShare: Double?
+    /// Where copies of what features remember are kept for a quick restart.
+    var stateCache: String?
     /// Whether the time from each event to its commit is measured.
     var measuresLatency = false
     /// Where new features find the events that they missed.
@@ -105,6 +107,9 @@ final class PipelineRun: Sendable {
     try consumer.subscribe(to: [topic])
     let meter = ProcessMeter(measuresLatency: options.measuresLatency)
     var committer = PartitionCommitter(options.address, ownerName: Self.ownerName)
+    if let folder = options.stateCache {
+      committer.keepState(in: folder) { Terminal.standardError.message($0, style: .warning) }
+    }
     var configuration = options.configuration
     if let history = options.history {
       // Called on this thread alone, by the processor's step.

@@ -53,6 +53,12 @@ struct ProcessCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Keep copies of what features remember in this folder, from which a restart on this machine goes on sooner.",
+      valueName: "dir"))
+  var stateCache: String?
+
+  @Option(
+    help: ArgumentHelp(
       "End with 1 when more than this share of the last 1,000 events or more was rejected.", valueName: "share"))
   var maxRejectedShare: Double?
 
@@ -90,6 +96,7 @@ struct ProcessCommand: ParsableCommand {
             connection: connection, group: group ?? "fraud-\(loaded.pipeline.definition.name)", address: address)
           options.untilEnd = untilEnd
           options.maxRejectedShare = maxRejectedShare
+          options.stateCache = stateCache
           options.measuresLatency = true
           options.configuration.commitEvents = commitEvents
           options.history = warmFrom.map { ArchiveHistory(root: $0, connection: connection) }
@@ -273,7 +280,14 @@ struct ProcessCommand: ParsableCommand {
       "\(status.summary.pipeline): \(grouped(Int(Double(status.summary.events) / seconds))) events/s, event to commit"
       + " p50 \(milliseconds(status.reading.latency50)), p99 \(milliseconds(status.reading.latency99)),"
       + " \(grouped(status.commits)) commits, each p50 \(milliseconds(status.reading.commit50)),"
-      + " p99 \(milliseconds(status.reading.commit99))"
+      + " p99 \(milliseconds(status.reading.commit99))\(recovery(status.reading.recovery))"
+  }
+
+  private func recovery(_ recovery: Recovery?) -> String {
+    guard let recovery else { return "" }
+    var text = String(format: "; taken over in %.2f s (%.2f s of CPU)", recovery.restored, recovery.restoredCPU)
+    if let committed = recovery.committed { text += String(format: ", first commit after %.2f s", committed) }
+    return text
   }
 
   private func line(_ run: PipelineRun, since start: ContinuousClock.Instant) -> String {

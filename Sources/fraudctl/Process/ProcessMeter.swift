@@ -39,8 +39,20 @@ struct DurationHistogram: Sendable {
   }
 }
 
+/// How long partitions took from when they were given until they were gone on with.
+struct Recovery: Sendable {
+  /// Until what their features remember was back, in seconds, and the processor time that went by.
+  var restored: Double
+  var restoredCPU: Double
+  /// Until the first commit of records.
+  var committed: Double?
+}
+
 /// What a run measures of itself. It belongs to the run's thread.
 final class ProcessMeter {
+  /// Of the last take-over.
+  private(set) var recovery: Recovery?
+  private var assigned: (time: ContinuousClock.Instant, cpu: Double)?
   /// From an event's record timestamp to its commit, to a millisecond, up to a minute.
   private(set) var latency = DurationHistogram(bucket: .milliseconds(1), buckets: 60_000)
   /// The time that commits took, to a tenth of a millisecond, up to a second.
@@ -57,6 +69,16 @@ final class ProcessMeter {
     self.measuresLatency = measuresLatency
   }
 
+  /// Partitions were given.
+  func partitionsAssigned() { assigned = (.now, processorSeconds()) }
+
+  /// They are owned, and what is remembered of them is back.
+  func partitionsOwned() {
+    guard let assigned else { return }
+    recovery = Recovery(
+      restored: assigned.time.duration(to: .now) / .seconds(1), restoredCPU: processorSeconds() - assigned.cpu)
+  }
+
   func observe(_ batch: MessageBatch) {
     if firstRecord == nil, !batch.isEmpty { firstRecord = .now }
     guard measuresLatency else { return }
@@ -71,6 +93,10 @@ final class ProcessMeter {
   func committed(_ nextOffsets: [TopicPartition: Int64]) {
     if let firstRecord { busy = firstRecord.duration(to: .now) }
     lastCommit = Date().timeIntervalSince1970
+    if let assigned, recovery != nil {
+      recovery?.committed = assigned.time.duration(to: .now) / .seconds(1)
+      self.assigned = nil
+    }
     guard measuresLatency else { return }
     let now = Int64(Date().timeIntervalSince1970 * 1_000)
     for (partition, next) in nextOffsets {
@@ -95,12 +121,14 @@ struct MeteredConsumer: RecordSource {
   func poll(into batch: inout MessageBatch, timeout: Duration) throws -> SourceEvent? {
     let event = try consumer.poll(into: &batch, timeout: timeout)
     meter.observe(batch)
+    if case .assigned = event { meter.partitionsAssigned() }
     Failpoints.shared?.observe(batch)
     return event
   }
 
   func assign(_ starts: [TopicPartition: StartOffset]) throws {
     meter.forget()
+    meter.partitionsOwned()
     try consumer.assign(starts)
   }
 
@@ -166,6 +194,7 @@ struct MeterReading: Sendable {
   var busySeconds = 0.0
   /// When the last commit was, in seconds since 1970.
   var lastCommit: Double?
+  var recovery: Recovery?
 
   init() {}
 
@@ -177,5 +206,9 @@ struct MeterReading: Sendable {
     commitSeconds = meter.commits.total / .seconds(1)
     busySeconds = meter.busy / .seconds(1)
     lastCommit = meter.lastCommit
+    recovery = meter.recovery
   }
 }
+
+/// The processor time that this process has taken.
+func processorSeconds() -> Double { Double(clock()) / Double(CLOCKS_PER_SEC) }

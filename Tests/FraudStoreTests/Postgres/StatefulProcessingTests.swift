@@ -1,3 +1,5 @@
+import Foundation
+import Synchronization
 import Testing
 
 @testable import FraudCore
@@ -83,14 +85,16 @@ private struct MemorySource: RecordSource {
   }()
 
   /// Runs a process of its own until it has read the log to its end, or for some steps.
-  private func process(_ pipeline: Pipeline, steps: Int = .max, version: Int = 1) throws {
+  private func process(_ pipeline: Pipeline, steps: Int = .max, version: Int = 1, copies: Copies? = nil) throws {
     var configuration = ProcessorConfiguration()
     configuration.commitEvents = 150
     configuration.state.deltaRows = 5
     configuration.state.commitBytes = 60_000
+    var committer = PartitionCommitter(address, ownerName: "p")
+    if let copies { committer.keepState(in: copies.folder, warn: copies.hear) }
     var processor = Processor(
       pipeline, id: 1, version: version, generation: "dev", source: MemorySource(log: log),
-      store: PartitionCommitter(address, ownerName: "p"), configuration: configuration,
+      store: committer, configuration: configuration,
       makeBatchID: { UniqueID.random() })
     for step in 0..<steps {
       try processor.step(now: .milliseconds(step))
@@ -99,9 +103,10 @@ private struct MemorySource: RecordSource {
     #expect(processor.conflicts == 0)
   }
 
-  private func readBack(_ pipeline: Pipeline) throws -> FeatureState {
+  private func readBack(_ pipeline: Pipeline, copies: Copies? = nil) throws -> FeatureState {
     var features = Engine(pipeline).features
     var committer = PartitionCommitter(address, ownerName: "reader")
+    if let copies { committer.keepState(in: copies.folder, warn: copies.hear) }
     let progress = try committer.takeOwnership(pipelineID: 1, source: source, startOffset: 0)
     try committer.readState(of: progress) { part in
       switch part {
@@ -157,7 +162,7 @@ private struct MemorySource: RecordSource {
     "UPDATE fraud.state_buckets SET blob = set_byte(blob, 12, get_byte(blob, 12) # 1) WHERE bucket = 9",
     "UPDATE fraud.state_deltas SET byte_count = byte_count + 1",
     "UPDATE fraud.state_deltas SET byte_count = 1::bigint << 60",
-    "UPDATE fraud.state_deltas SET format = 2",
+    "UPDATE fraud.state_deltas SET format = 1",
     "UPDATE fraud.partitions SET snapshot_seq = seq + 1",
     "UPDATE fraud.partitions SET snapshot_seq = -9223372036854775808",
   ])
@@ -187,4 +192,115 @@ private struct MemorySource: RecordSource {
     #expect(try count("fraud.state_buckets") == 0)
     #expect(try count("fraud.partitions WHERE state_identity IS NULL AND next_offset = 3000") == 1)
   }
+
+  // MARK: Copies of state in files
+
+  @Test func copiesGiveWhatTheDatabaseGives() throws {
+    let (pipeline, copies) = (try pipeline(), Copies())
+    defer { copies.remove() }
+    for steps in [3, 9, 1, 14, 2, 20] { try process(pipeline, steps: steps, copies: copies) }
+    let state = try readBack(pipeline).snapshot()
+    #expect(try readBack(pipeline, copies: copies).snapshot() == state)
+    // The database's bytes are not even looked at.
+    var connection = try PostgresConnection(address)
+    for table in ["deltas", "buckets"] {
+      try connection.execute("UPDATE fraud.state_\(table) SET blob = set_byte(blob, 12, get_byte(blob, 12) # 1)")
+    }
+    #expect(try readBack(pipeline, copies: copies).snapshot() == state)
+    #expect(throws: StoreError.self) { try readBack(pipeline) }
+    // Copies of deltas go with their rows.
+    #expect(try copies.files().count { $0.hasPrefix("delta-") } < 30)
+    #expect(copies.heard == [])
+  }
+
+  /// A process that keeps no copies has been at work in between, or state was discarded: what is there is not used.
+  @Test(arguments: [false, true])
+  func copiesOfAnotherHistoryAreNotUsed(isReset: Bool) throws {
+    let (pipeline, copies) = (try pipeline(), Copies())
+    defer { copies.remove() }
+    try process(pipeline, steps: 25, copies: copies)
+    if isReset {
+      var connection = try PostgresConnection(address)
+      try PipelineStore.reset(1, author: "test", on: &connection)
+      try connection.execute("TRUNCATE fraud.alerts, fraud.rejected_events")
+    }
+    try process(pipeline, steps: 30)
+    try process(pipeline, copies: copies)
+    var engine = Engine(pipeline, version: 1)
+    for (offset, event) in log.enumerated() { _ = try engine.score(event, source: source, offset: Int64(offset)) }
+    #expect(try readBack(pipeline, copies: copies).snapshot() == engine.features.snapshot())
+    #expect(copies.heard == [])
+  }
+
+  @Test func damagedCopiesAreReadFromTheDatabase() throws {
+    let (pipeline, copies) = (try pipeline(), Copies())
+    defer { copies.remove() }
+    try process(pipeline, steps: 28, copies: copies)
+    let state = try readBack(pipeline).snapshot()
+    var random = SplitMix(seed: 26)
+    for round in 0..<32 {
+      let files = try copies.files()
+      let (name, other) = (files.randomElement(using: &random) ?? "", files.randomElement(using: &random) ?? "")
+      var bytes = try copies.read(name)
+      switch round % 4 {
+      case 0: bytes[Int.random(in: 64..<bytes.count, using: &random)] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      case 1: bytes.removeLast(Int.random(in: 1...bytes.count, using: &random))
+      case 2: bytes[Int.random(in: 0..<64, using: &random)] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      default: bytes = try copies.read(other)
+      }
+      try copies.write(bytes, name)
+      #expect(try readBack(pipeline, copies: copies).snapshot() == state, "round \(round)")
+      // What was read from the database has been copied anew.
+      #expect(try copies.files().count == files.count)
+    }
+    #expect(copies.heard.count >= 10)
+  }
+
+  /// Bytes that pass for a copy and are no state cost a try, never more.
+  @Test func aCopyThatIsRefusedIsReadFromTheDatabase() throws {
+    let (pipeline, copies) = (try pipeline(), Copies())
+    defer { copies.remove() }
+    try process(pipeline, steps: 28, copies: copies)
+    let state = try readBack(pipeline).snapshot()
+    let name = try #require(try copies.files().first { $0.hasPrefix("bucket-") })
+    let count = try copies.read(name).count - 64
+    var file = Array(try copies.read(name).prefix(64))
+    let nonsense = [UInt8](repeating: 0xA5, count: count)
+    let hash = StableHash.hash(nonsense.span)
+    for index in 0..<8 { file[56 + index] = UInt8(truncatingIfNeeded: hash >> UInt64(8 * index)) }
+    try copies.write(file + nonsense, name)
+    let error = #expect(throws: StoreError.self) { try readBack(pipeline, copies: copies) }
+    #expect(error?.isRetryable == true)
+    #expect(try readBack(pipeline, copies: copies).snapshot() == state)
+    try process(pipeline, copies: copies)
+  }
+
+  @Test func aFolderThatTakesNoFilesIsSaidOnce() throws {
+    let pipeline = try pipeline()
+    let copies = Copies(folder: "/dev/null/copies")
+    try process(pipeline, copies: copies)
+    #expect(copies.heard.count == 1)
+    #expect(try readBack(pipeline).keyCount > 0)
+  }
+}
+
+/// A folder of copies, and what is said of them.
+private final class Copies: Sendable {
+  let folder: String
+  private let messages = Mutex<[String]>([])
+
+  init(folder: String = NSTemporaryDirectory() + "/fraud-copies-\(UniqueID.random())") { self.folder = folder }
+
+  var heard: [String] { messages.withLock { $0 } }
+  var hear: @Sendable (String) -> Void { { message in self.messages.withLock { $0.append(message) } } }
+
+  private var place: String { folder + "/1/payments+dev+0" }
+  func files() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: place).sorted() }
+  func read(_ name: String) throws -> [UInt8] {
+    [UInt8](try Data(contentsOf: URL(fileURLWithPath: place + "/" + name)))
+  }
+  func write(_ bytes: [UInt8], _ name: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: place + "/" + name))
+  }
+  func remove() { try? FileManager.default.removeItem(atPath: folder) }
 }

@@ -34,6 +34,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   private let timeouts: PostgresConnection.Timeouts
   private let durability: Durability
   private var connection: PostgresConnection?
+  /// Where copies of what features remember are kept for a quick restart, if anywhere.
+  var cache: StateCache?
   /// Called with the name of each step by tests that let processes die there.
   package var failpoint: (@Sendable (StaticString) -> Void)?
 
@@ -166,8 +168,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     let (owner, failpoint) = (self.owner, self.failpoint)
     // Compressed before the partitions are locked.
     var state: [CommitRows.Statement] = []
-    for advance in unit.advances { state += try StateRows.statements(advance) }
-    return try withConnection { connection throws(StoreError) in
+    for advance in unit.advances { state += try StateRows.statements(advance, batchID: unit.batchID) }
+    let outcome = try withConnection { connection throws(StoreError) in
       do throws(StoreError) {
         return try Self.attempt(unit, state, owner, &connection, failpoint)
       } catch {
@@ -175,6 +177,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         throw error
       }
     }
+    if cache != nil { keepCopies(of: unit) }
+    return outcome
   }
 
   private static func attempt(

@@ -3,10 +3,12 @@ import FraudCore
 /// The statements that keep what features remember, and the form in which they keep it.
 enum StateRows {
   /// The form of the bytes, ``FeatureState``'s own.
-  static let format: Int64 = 1
+  static let format: Int64 = 2
 
   /// What a commit does to a partition's stored state.
-  static func statements(_ advance: PartitionAdvance) throws(StoreError) -> [CommitRows.Statement] {
+  static func statements(
+    _ advance: PartitionAdvance, batchID: UniqueID
+  ) throws(StoreError) -> [CommitRows.Statement] {
     let before = advance.progress
     let key = PartitionCommitter.key(before.pipelineID, before.source)
     guard let change = advance.stateChange else { return before.state == nil ? [] : discarding(key) }
@@ -17,22 +19,23 @@ enum StateRows {
         (
           """
           INSERT INTO fraud.state_deltas (pipeline_id, topic, generation, partition, seq, first_offset, next_offset,
-            format, codec, byte_count, crc32c, blob)
-          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            batch_id, format, codec, byte_count, crc32c, blob)
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
           """,
-          key + [.integer(sequence), .integer(before.nextOffset), .integer(advance.nextOffset)] + (try packed(delta))
+          key + [.integer(sequence), .integer(before.nextOffset), .integer(advance.nextOffset), .id(batchID)]
+            + (try packed(delta))
         ))
     }
     for bucket in change.buckets {
       statements.append(
         (
           """
-          INSERT INTO fraud.state_buckets (pipeline_id, topic, generation, partition, bucket, as_of_seq, format, codec,
-            byte_count, crc32c, blob)
-          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+          INSERT INTO fraud.state_buckets (pipeline_id, topic, generation, partition, bucket, as_of_seq, batch_id, format,
+            codec, byte_count, crc32c, blob)
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
           ON CONFLICT (pipeline_id, topic, generation, partition, bucket) DO UPDATE
-            SET as_of_seq = $6, format = $7, codec = $8, byte_count = $9, crc32c = $10, blob = $11
-          """, key + [.integer(Int64(bucket.number)), .integer(sequence)] + (try packed(bucket.bytes))
+            SET as_of_seq = $6, batch_id = $7, format = $8, codec = $9, byte_count = $10, crc32c = $11, blob = $12
+          """, key + [.integer(Int64(bucket.number)), .integer(sequence), .id(batchID)] + (try packed(bucket.bytes))
         ))
     }
     if let former = before.state, former.snapshotSequence != change.state.snapshotSequence {
