@@ -1,7 +1,7 @@
 internal import FraudCore
 
 /// One thread of a scoring run: its batch, its decoder's state, its text.
-struct ScoringWorker {
+struct ScoringWorker: ~Copyable {
   private let pipeline: Pipeline
   private let emission: ScoreEmission
   private let redaction: Redaction
@@ -12,6 +12,8 @@ struct ScoringWorker {
   private var state: DecoderState
   private var batch: EventBatch
   private var alertText: AlertText
+  /// What reading a row group leaves for the next one; `nil` while it is in use.
+  private var parquetMemory: ParquetMemory?
   private var output = ScoreOutput()
   /// What no engine saw.
   private var beside: RunSummary
@@ -100,18 +102,21 @@ struct ScoringWorker {
     var reader = try ParquetBatchReader(
       file, schema: pipeline.definition.schema, layout: pipeline.layout,
       fields: emission == .alerts || shared.keepsRejected || shared.keepsErrors
-        ? nil : pipeline.fieldsRead(named: emission == .decisions), rowGroups: [group])
+        ? nil : pipeline.fieldsRead(named: emission == .decisions), rowGroups: [group],
+      memory: parquetMemory.take() ?? ParquetMemory())
     if var own = engine.take() {
       while try reader.next() { evaluate(&own, &reader, block) }
       engine = own
     }
-    return shared.inTurn(block.number) { (writer, ordered) throws(StoreError) in
+    let isUseful = shared.inTurn(block.number) { (writer, ordered) throws(StoreError) in
       if var inOrder = ordered.take() {
         while try reader.next() { evaluate(&inOrder, &reader, block) }
         ordered = inOrder
       }
       try writer.write(output)
     }
+    parquetMemory = reader.release()
+    return isUseful
   }
 
   /// Evaluates the batch of a reader, which numbers its rows itself.

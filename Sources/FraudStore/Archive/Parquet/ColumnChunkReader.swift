@@ -1,5 +1,12 @@
 internal import FraudCore
 
+/// What a column reader held and the next one takes over: memory that is new must be mapped and cleared by the kernel, which
+/// took a tenth of reading.
+struct ChunkMemory {
+  fileprivate var window: [UInt8] = []
+  fileprivate var page: [UInt8] = []
+}
+
 /// Reads a flat column of one row group step by step, in memory bounded by a page and the dictionary.
 struct ColumnChunkReader {
   /// Bytes of a page that are taken for sane.
@@ -27,7 +34,9 @@ struct ColumnChunkReader {
   private var dictionary: [UInt64] = []
 
   /// - Parameter verifiesChecksums: whether pages with a checksum must have the right one.
-  init(_ file: ParquetFile, column: Int, rowGroup: Int, verifiesChecksums: Bool) throws(StoreError) {
+  init(
+    _ file: ParquetFile, column: Int, rowGroup: Int, verifiesChecksums: Bool, memory: consuming ChunkMemory
+  ) throws(StoreError) {
     leaf = file.columns[column]
     precondition(leaf.isFlat, "column '\(leaf.name)' is not flat")
     source = file.source
@@ -41,6 +50,10 @@ struct ColumnChunkReader {
     }
     guard chunk.filePath == nil else { throw .corrupt("the values lie in another file, which is not supported") }
     rowsLeft = Int(file.metadata.rowGroups[rowGroup].rowCount)
+    (window, page) = (memory.window, memory.page)
+    // Let go of, or emptying the window would copy it.
+    memory = ChunkMemory()
+    window.removeAll(keepingCapacity: true)
     guard rowsLeft > 0 else {
       unread = 0..<0
       return
@@ -58,6 +71,9 @@ struct ColumnChunkReader {
     }
     unread = Int(start)..<min(Int(end) + 128, file.dataEnd)
   }
+
+  /// Ends reading and gives back what it was done with.
+  consuming func release() -> ChunkMemory { ChunkMemory(window: window, page: page) }
 
   /// Reads up to the first data page. Texts of a dictionary are appended to the arena, which all later reads must share.
   mutating func start(_ zstd: borrowing ZstdDecompressor, arena: inout [UInt8]) throws(StoreError) {

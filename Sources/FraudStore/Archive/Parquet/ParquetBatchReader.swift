@@ -49,7 +49,7 @@ package struct ParquetBatchReader: ~Copyable {
   private var plans: [Plan] = []
   private var position: PositionPlan?
   private var groups: [Int]
-  private let zstd = ZstdDecompressor()
+  private var memory: ParquetMemory
   private var cursor: RowGroupCursor?
   /// One column's words and validity for what is not a column of the batch.
   private var scratch = [UInt64](repeating: 0, count: Limits.batchRows)
@@ -70,7 +70,18 @@ package struct ParquetBatchReader: ~Copyable {
     _ file: ParquetFile, schema: Schema, layout: ColumnLayout, fields: Set<Int>? = nil, rowGroups: [Int]? = nil,
     positions: Positions = .rowNumbers, verifiesChecksums: Bool = true
   ) throws(StoreError) {
+    try self.init(
+      file, schema: schema, layout: layout, fields: fields, rowGroups: rowGroups, positions: positions,
+      verifiesChecksums: verifiesChecksums, memory: ParquetMemory())
+  }
+
+  /// The same with the memory of a reader before it.
+  init(
+    _ file: ParquetFile, schema: Schema, layout: ColumnLayout, fields: Set<Int>? = nil, rowGroups: [Int]? = nil,
+    positions: Positions = .rowNumbers, verifiesChecksums: Bool = true, memory: consuming ParquetMemory
+  ) throws(StoreError) {
     self.file = file
+    self.memory = memory
     self.schema = schema
     violations = SchemaViolations(schema: schema)
     self.verifiesChecksums = verifiesChecksums
@@ -106,8 +117,9 @@ package struct ParquetBatchReader: ~Copyable {
         rejected.removeAll()
         return false
       }
+      cursor?.release(to: &memory)
       cursor = try RowGroupCursor(
-        file, columns: columns, rowGroup: group, verifiesChecksums: verifiesChecksums, zstd, arena: &batch.bytes)
+        file, columns: columns, rowGroup: group, verifiesChecksums: verifiesChecksums, &memory, arena: &batch.bytes)
       nextRow = firstRow[group]
     }
     guard var cursor = cursor.take() else { return false }
@@ -123,6 +135,12 @@ package struct ParquetBatchReader: ~Copyable {
     nextRow += Int64(rows)
     self.cursor = cursor
     return true
+  }
+
+  /// Ends reading and gives back what it was done with.
+  consuming func release() -> ParquetMemory {
+    cursor?.release(to: &memory)
+    return memory
   }
 
   /// Takes the rows out of the batch that break what the schema says.
@@ -225,12 +243,12 @@ package struct ParquetBatchReader: ~Copyable {
     if let number = plan.number {
       if plan.type == .boolean {
         try cursor.read(
-          number, rows: rows, zstd, words: &scratch, at: 0, validity: &batch.validity, bitBase: firstBit,
+          number, rows: rows, memory.zstd, words: &scratch, at: 0, validity: &batch.validity, bitBase: firstBit,
           arena: &batch.bytes)
         pack(rows, at: first)
       } else {
         try cursor.read(
-          number, rows: rows, zstd, words: &batch.words, at: first, validity: &batch.validity, bitBase: firstBit,
+          number, rows: rows, memory.zstd, words: &batch.words, at: first, validity: &batch.validity, bitBase: firstBit,
           arena: &batch.bytes)
         try convert(plan, number, first..<first + rows, cursor)
         for index in first + rows..<first + batch.stride { batch.words[index] = 0 }
@@ -283,7 +301,8 @@ package struct ParquetBatchReader: ~Copyable {
   private mutating func fillPositions(_ rows: Int, _ cursor: inout RowGroupCursor) throws(StoreError) {
     batch.positions.removeAll(keepingCapacity: true)
     guard let position else {
-      for row in 0..<rows { batch.positions.append(EventPosition(offset: nextRow + Int64(row), start: 0, count: 0)) }
+      batch.positions.append(contentsOf: repeatElement(EventPosition(offset: 0, start: 0, count: 0), count: rows))
+      for row in 0..<rows { batch.positions[row].offset = nextRow + Int64(row) }
       return
     }
     try readScratch(position.offset, rows, &cursor)
@@ -325,6 +344,7 @@ package struct ParquetBatchReader: ~Copyable {
   ) throws(StoreError) {
     for word in scratchValidity.indices { scratchValidity[word] = 0 }
     try cursor.read(
-      number, rows: rows, zstd, words: &scratch, at: 0, validity: &scratchValidity, bitBase: 0, arena: &batch.bytes)
+      number, rows: rows, memory.zstd, words: &scratch, at: 0, validity: &scratchValidity, bitBase: 0,
+      arena: &batch.bytes)
   }
 }

@@ -25,7 +25,7 @@ package struct ParquetRowReader: ~Copyable {
   private let columns: [Int]
   private let verifiesChecksums: Bool
   private var groups: [Int]
-  private let zstd = ZstdDecompressor()
+  private var memory = ParquetMemory()
   private var cursor: RowGroupCursor?
   private var arena: [UInt8] = []
   private var words: [[UInt64]]
@@ -74,8 +74,9 @@ package struct ParquetRowReader: ~Copyable {
     (row, rowCount) = (0, 0)
     while (cursor?.rowsLeft ?? 0) == 0 {
       guard let group = groups.popLast() else { return false }
+      cursor?.release(to: &memory)
       cursor = try RowGroupCursor(
-        file, columns: columns, rowGroup: group, verifiesChecksums: verifiesChecksums, zstd, arena: &arena)
+        file, columns: columns, rowGroup: group, verifiesChecksums: verifiesChecksums, &memory, arena: &arena)
     }
     guard var cursor = cursor.take() else { return false }
     arena.removeSubrange(cursor.arenaBase...)
@@ -83,7 +84,8 @@ package struct ParquetRowReader: ~Copyable {
     for number in columns.indices {
       for word in validity[number].indices { validity[number][word] = 0 }
       try cursor.read(
-        number, rows: rows, zstd, words: &words[number], at: 0, validity: &validity[number], bitBase: 0, arena: &arena)
+        number, rows: rows, memory.zstd, words: &words[number], at: 0, validity: &validity[number], bitBase: 0,
+        arena: &arena)
     }
     cursor.advance(rows)
     self.cursor = cursor

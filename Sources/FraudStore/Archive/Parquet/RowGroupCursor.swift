@@ -1,5 +1,11 @@
 internal import FraudCore
 
+/// Memory that reading takes, kept from row group to row group and from file to file.
+struct ParquetMemory: ~Copyable {
+  let zstd = ZstdDecompressor()
+  fileprivate(set) var chunks: [ChunkMemory] = []
+}
+
 /// Some columns of one row group, read side by side.
 ///
 /// Texts lie in an arena that the caller owns: dictionaries first, up to ``arenaBase``, which stay for the whole row
@@ -14,7 +20,7 @@ struct RowGroupCursor {
 
   /// Opens a row group. What the arena held is dropped.
   init(
-    _ file: ParquetFile, columns: [Int], rowGroup: Int, verifiesChecksums: Bool, _ zstd: borrowing ZstdDecompressor,
+    _ file: ParquetFile, columns: [Int], rowGroup: Int, verifiesChecksums: Bool, _ memory: inout ParquetMemory,
     arena: inout [UInt8]
   ) throws(StoreError) {
     self.file = file
@@ -25,8 +31,9 @@ struct RowGroupCursor {
     for column in columns {
       do throws(StoreError) {
         var reader = try ColumnChunkReader(
-          file, column: column, rowGroup: rowGroup, verifiesChecksums: verifiesChecksums)
-        try reader.start(zstd, arena: &arena)
+          file, column: column, rowGroup: rowGroup, verifiesChecksums: verifiesChecksums,
+          memory: memory.chunks.popLast() ?? ChunkMemory())
+        try reader.start(memory.zstd, arena: &arena)
         readers.append(reader)
       } catch {
         throw error.at(place(column))
@@ -46,6 +53,12 @@ struct RowGroupCursor {
     } catch {
       throw error.at(place(columns[number]))
     }
+  }
+
+  /// Ends reading and gives back what it was done with.
+  mutating func release(to memory: inout ParquetMemory) {
+    // The last one first, so that the next row group's columns find what the same ones left.
+    while let reader = readers.popLast() { memory.chunks.append(reader.release()) }
   }
 
   /// Takes note that so many rows of every column have been read.

@@ -98,9 +98,23 @@ struct RunLengthDecoder {
 func unpack(
   _ bytes: Span<UInt8>, bitPosition: Int, bitWidth: Int, into output: inout MutableSpan<UInt64>, _ range: Range<Int>
 ) {
+  precondition(range.upperBound <= output.count, "\(range) of \(output.count) values")
   var bit = bitPosition
   if bitWidth <= 56 {
     let mask: UInt64 = 1 << UInt64(bitWidth) - 1
+    var range = range
+    if bitWidth <= 8, bit & 7 == 0 {
+      // One word holds the next eight values.
+      while range.count >= 8 {
+        var word = loadWord(bytes, bit >> 3)
+        for index in range.lowerBound..<range.lowerBound &+ 8 {
+          output[index] = word & mask
+          word &>>= UInt64(bitWidth)
+        }
+        range = range.lowerBound &+ 8..<range.upperBound
+        bit &+= 8 &* bitWidth
+      }
+    }
     for index in range {
       output[index] = loadWord(bytes, bit >> 3) >> UInt64(bit & 7) & mask
       bit += bitWidth

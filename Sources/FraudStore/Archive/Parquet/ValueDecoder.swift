@@ -118,6 +118,7 @@ struct ValueDecoder {
     arena: inout [UInt8]
   ) throws(StoreError) {
     guard !range.isEmpty else { return }
+    precondition(range.upperBound <= output.count, "\(range) of \(output.count) values")
     switch form {
     case .plainFixed: try decodePlain(bytes, &output, range)
     case .plainBoolean: try decodeBooleans(bytes, &output, range)
@@ -131,13 +132,12 @@ struct ValueDecoder {
       position += range.count * width
     case .dictionary:
       try runs?.decode(bytes, into: &output, range)
-      for index in range {
-        let entry = output[index]
-        guard entry < UInt64(dictionary.count) else {
-          throw .corrupt("entry \(entry) of a dictionary of \(dictionary.count)")
-        }
-        output[index] = dictionary[Int(entry)]
+      var greatest: UInt64 = 0
+      for index in range { greatest = max(greatest, output[index]) }
+      guard greatest < UInt64(dictionary.count) else {
+        throw .corrupt("entry \(greatest) of a dictionary of \(dictionary.count)")
       }
+      for index in range { output[index] = dictionary[Int(truncatingIfNeeded: output[index])] }
     case .runLengthBoolean: try runs?.decode(bytes, into: &output, range)
     case .deltaWords:
       guard deltas != nil else { throw tooFew }
@@ -316,7 +316,13 @@ func checkUTF8(_ slices: Span<UInt64>, in arena: [UInt8], from base: Int) throws
 
 private func isASCII(_ bytes: Span<UInt8>) -> Bool {
   var position = 0
-  var union: UInt64 = 0
+  var vectors = SIMD4<UInt64>()
+  while bytes.count - position >= 32 {
+    // Bounds are checked; any bits are four words.
+    vectors |= unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: position, as: SIMD4<UInt64>.self)
+    position += 32
+  }
+  var union = vectors[0] | vectors[1] | vectors[2] | vectors[3]
   while bytes.count - position >= 8 {
     union |= loadWord(bytes, position)
     position += 8
