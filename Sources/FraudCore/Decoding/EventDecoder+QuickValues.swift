@@ -56,7 +56,8 @@ extension EventDecoder {
         magnitude = Double(Int64(truncatingIfNeeded: mantissa)) / DecimalText.powersOfTen[fraction.count]
       }
       guard isEndOfNumber(bytes[end]) else { return -1 }
-      words[row.word(field)] = (isNegative ? -magnitude : magnitude).bitPattern
+      // Without a branch: of coordinates half are negative, and no processor guesses which.
+      words[row.word(field)] = magnitude.bitPattern | (isNegative ? 1 : 0) &<< 63
       return end
     case .boolean:
       let word = bytes.word(at: start)

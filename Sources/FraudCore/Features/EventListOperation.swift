@@ -17,37 +17,74 @@ extension FeatureTable {
     for row in rows { runRow(row, operation, layout: layout, context: context, batch: &batch) }
   }
 
-  /// The commonest list, one count over one sliding window: the same as ``runRow(_:_:layout:context:batch:)`` without
+  /// The commonest list, one count over one sliding window: the same as ``runRow(_:_:layout:context:batch:)``, which does
+  /// the rows that are not of the usual kind.
   private mutating func runOnlyCount(
     _ operation: FeatureOperation, output: FeatureOutput, layout: EventListLayout, rows: Range<Int>,
     context: borrowing RowContext, batch: inout EventBatch
   ) {
+    var row = rows.lowerBound
+    while true {
+      row = countUsualRows(
+        row..<rows.upperBound, operation, output: output, layout: layout, context: context, batch: &batch)
+      if row == rows.upperBound { break }
+      runRow(row, operation, layout: layout, context: context, batch: &batch)
+      row &+= 1
+    }
+  }
+
+  /// Runs over rows that come in order, whose keys have a ring from which nothing was dropped and in which there is room,
+  /// or will be when what no window can need any more is gone.
+  ///
+  /// - Returns: the first row that is not such a one, with nothing changed for it.
+  private mutating func countUsualRows(
+    _ rows: Range<Int>, _ operation: FeatureOperation, output: FeatureOutput, layout: EventListLayout,
+    context: borrowing RowContext, batch: inout EventBatch
+  ) -> Int {
     let window = layout.windows[0]
-    guard case .sliding(let length) = window.span else { return }
+    guard case .sliding(let length) = window.span, let reach = layout.reach else { return rows.lowerBound }
+    let column = OutputColumn(output, stride: batch.stride, bitmapStride: batch.bitmapStride)
+    var heapWords: [UInt64] = []
+    swap(&heapWords, &heap.words)
+    defer { swap(&heapWords, &heap.words) }
+    var records = keys.records.mutableSpan
+    var entries = heapWords.mutableSpan
+    var (columnWords, columnValidity): ([UInt64], [UInt64]) = ([], [])
+    batch.exchangeColumns(&columnWords, &columnValidity)
+    defer { batch.exchangeColumns(&columnWords, &columnValidity) }
+    var words = columnWords.mutableSpan
+    var validity = columnValidity.mutableSpan
     for row in rows {
       let base = context.bases[row] &+ operation.offset
-      var ring = layout.ring(keys.records[base], keys.records[base &+ 1])
-      guard context.isInOrder(row), !ring.block.isNone, heap.words[ring.block.offset] == EventRing.noneDropped,
-        ring.count < ring.capacity
-      else {
-        runRow(row, operation, layout: layout, context: context, batch: &batch)
-        continue
+      var ring = layout.ring(records[base], records[base &+ 1])
+      guard context.isInOrder(row), !ring.block.isNone, entries[ring.block.offset] == EventRing.noneDropped else {
+        return row
       }
       let t = context.times[row]
-      let range = keys.records[base &+ window.offset]
-      var start = Int(truncatingIfNeeded: range & 0xFFFF_FFFF)
+      let isStored = context.isStored(row)
+      var start = Int(truncatingIfNeeded: records[base &+ window.offset] & 0xFFFF_FFFF)
+      while start < ring.count, Int64(bitPattern: entries[ring.place(start)]) <= t &- length { start &+= 1 }
       // Without a delay and in order, the window ends with the list.
-      while start < ring.count, ring.time(start, heap) <= t &- length { start &+= 1 }
       let count = ring.count &- start &+ (output.includeCurrent && context.isSelected(row) ? 1 : 0)
-      if count >= output.minEvents { batch.write(UInt64(count), output, row: row) }
-      if context.isStored(row) {
-        heap.words[ring.place(ring.count)] = UInt64(bitPattern: t)
+      if isStored {
+        if ring.count == ring.capacity {
+          let bound = context.horizons[row] &- reach
+          var expired = 0
+          while expired < start, Int64(bitPattern: entries[ring.place(expired)]) <= bound { expired &+= 1 }
+          guard expired > 0, (ring.count &- expired) &* 4 <= ring.capacity &* 3 || ring.capacity >= layout.maxEvents
+          else { return row }
+          ring.drop(expired)
+          start &-= expired
+        }
+        entries[ring.place(ring.count)] = UInt64(bitPattern: t)
         ring.count &+= 1
-        keys.records[base &+ 1] = ring.placeWord
+        records[base &+ 1] = ring.placeWord
       }
-      keys.records[base &+ window.offset] =
+      if count >= output.minEvents { column.write(UInt64(count), row: row, to: &words, &validity) }
+      records[base &+ window.offset] =
         UInt64(truncatingIfNeeded: start) | UInt64(truncatingIfNeeded: ring.count) << 32
     }
+    return rows.upperBound
   }
 
   private mutating func runRow(
@@ -416,8 +453,7 @@ extension FeatureTable {
   private mutating func dropOldest(_ count: Int, base: Int, ring: inout EventRing, layout: EventListLayout) {
     guard count > 0 else { return }
     releaseTexts(of: 0..<count, ring: ring, layout: layout)
-    ring.head = (ring.head &+ count) % ring.capacity
-    ring.count &-= count
+    ring.drop(count)
     for index in layout.windows.indices {
       let window = layout.windows[index]
       let word = keys.records[base &+ window.offset]

@@ -39,6 +39,13 @@ struct EventRing {
     Int64(bitPattern: heap.words[place(index)])
   }
 
+  /// Lets the oldest entries go.
+  @inline(__always)
+  mutating func drop(_ entries: Int) {
+    head = (head &+ entries) % capacity
+    count &-= entries
+  }
+
   /// How many entries are not later than a time.
   func count(through time: Int64, _ heap: borrowing WordHeap) -> Int {
     var (low, high) = (0, count)

@@ -212,14 +212,25 @@ struct FeatureTable: Sendable {
       let input = layout.keyInputs[0]
       let rows = 0..<batch.rowCount
       hashKeys(input, batch)
-      touched ^= keys.touchSlots(of: hashes.span.extracting(rows))
       var places: [Int32] = []
       swap(&places, &found)
-      var span = places.mutableSpan
-      keys.find(keyWords.span.extracting(rows), hashes: hashes.span.extracting(rows), into: &span)
+      do {
+        var guesses = places.mutableSpan
+        keys.guess(hashes.span.extracting(rows), into: &guesses)
+      }
+      touched ^= keys.touchRecords(places.span.extracting(rows))
+      do {
+        var records = places.mutableSpan
+        keys.find(keyWords.span.extracting(rows), hashes: hashes.span.extracting(rows), into: &records)
+      }
+      // Those that stood elsewhere; the others are near by now.
+      touched ^= keys.touchRecords(places.span.extracting(rows))
       swap(&places, &found)
-      touched ^= keys.touchRecords(found.span.extracting(rows))
       for operation in layout.operations {
+        if case .list(let list) = operation.kind, list.onlyCount != nil {
+          touched ^= touchRings(list, at: operation.offset, rowCount: batch.rowCount)
+          continue
+        }
         for word in operation.blockWords {
           touched ^= keys.touchBlocks(found.span.extracting(rows), word: operation.offset + word, heap: heap.words.span)
         }
@@ -234,6 +245,22 @@ struct FeatureTable: Sendable {
       hashes[row] = StableHash.hash(keyText.span.extracting(start..<keyText.count), seed: seed)
     }
     for row in 0..<batch.rowCount where keyed[row >> 6] >> UInt64(row & 63) & 1 == 1 { found[row] = find(row) }
+  }
+
+  /// Loads the rings' first words, where their windows start, and where the next entries go.
+  private func touchRings(_ layout: EventListLayout, at offset: Int, rowCount: Int) -> UInt64 {
+    let (records, entries) = (keys.records.span, heap.words.span)
+    let window = layout.windows[0].offset
+    let last = entries.count &- 1
+    var touched: UInt64 = 0
+    for row in 0..<rowCount {
+      let base = Int(found[row]) &* keys.width &+ offset
+      let ring = layout.ring(records[base], records[base &+ 1])
+      let start = Int(truncatingIfNeeded: records[base &+ window] & 0xFFFF_FFFF)
+      touched ^= entries[ring.block.offset] ^ entries[min(ring.place(start), last)]
+      touched ^= entries[min(ring.place(ring.count), last)]
+    }
+    return touched
   }
 
   private mutating func hashKeys(_ input: FeatureInput, _ batch: borrowing EventBatch) {

@@ -183,7 +183,8 @@ extension FeatureTable {
     _ operation: FeatureOperation, rows: Range<Int>, context: borrowing RowContext, batch: inout EventBatch
   ) {
     let outputs = batch.outputColumns(operation)
-    let isHour = operation.kind == .hourMoments
+    var isHour = false
+    if case .hourMoments = operation.kind { isHour = true }
     let type = operation.inputs.first?.type ?? .float
     let start = (operation.inputs.first?.column ?? 0) * batch.stride
     var records = keys.records.mutableSpan

@@ -33,23 +33,24 @@ struct RecordTable: Sendable {
   var byteCount: Int { (count * width + slots.count) * 8 }
 
   /// Loads the slots where these hashes would be, so that finding them one after the other does not wait for memory each
-  /// time: without a branch that depends on what is loaded, the loads overlap.
-  ///
-  /// - Returns: a word that depends on all that was loaded.
-  func touchSlots(of hashes: Span<UInt64>) -> UInt64 {
+  /// time: without a branch that depends on what is loaded, the loads overlap. Gives the records that stand there, which
+  /// mostly are those that are looked for.
+  func guess(_ hashes: Span<UInt64>, into records: inout MutableSpan<Int32>) {
     let slots = slots.span
-    var touched: UInt64 = 0
-    for index in hashes.indices { touched ^= slots[Int(truncatingIfNeeded: (hashes[index] >> 32) >> shift)] }
-    return touched
+    for index in hashes.indices {
+      records[index] = Int32(truncatingIfNeeded: slots[Int(truncatingIfNeeded: (hashes[index] >> 32) >> shift)])
+    }
   }
 
   /// Loads every cache line of these records, for the same reason.
+  ///
+  /// - Returns: a word that depends on all that was loaded.
   func touchRecords(_ found: Span<Int32>) -> UInt64 {
     let records = records.span
     var touched: UInt64 = 0
     for index in found.indices {
       let base = Int(found[index]) &* width
-      var word = 8
+      var word = 0
       while word < width {
         touched ^= records[base &+ word]
         word &+= 8
