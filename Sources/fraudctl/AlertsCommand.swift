@@ -57,7 +57,7 @@ struct AlertsCommand: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List alerts, the newest first.",
+      commandName: "list", abstract: "List alerts, the newest first.",
       discussion: """
         EXAMPLES
           fraudctl alerts list --severity critical --limit 10
@@ -92,7 +92,7 @@ struct AlertsCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show everything about one alert.",
+      commandName: "show", abstract: "Show everything about one alert.",
       discussion: """
         EXAMPLES
           fraudctl alerts show 17
@@ -120,7 +120,7 @@ struct AlertsCommand: ParsableCommand {
 
   struct Tail: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show the newest alerts and those that follow, until Ctrl-C.",
+      commandName: "tail", abstract: "Show the newest alerts and those that follow, until Ctrl-C.",
       discussion: """
         EXAMPLES
           fraudctl alerts tail --severity critical
@@ -154,7 +154,7 @@ struct AlertsCommand: ParsableCommand {
 
   struct Summary: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Count alerts by severity and rule, and rank the keys with the most.",
+      commandName: "summary", abstract: "Count alerts by severity and rule, and rank the keys with the most.",
       discussion: """
         EXAMPLES
           fraudctl alerts summary

@@ -22,7 +22,8 @@ struct DatabaseCommand: ParsableCommand {
     subcommands: [Migrate.self, Status.self, Start.self, Stop.self, Shell.self])
 
   struct Migrate: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Bring the tables to the newest schema.")
+    static let configuration = CommandConfiguration(
+      commandName: "migrate", abstract: "Bring the tables to the newest schema.")
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
@@ -50,7 +51,7 @@ struct DatabaseCommand: ParsableCommand {
 
   struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show where the database is, its schema and its size.",
+      commandName: "status", abstract: "Show where the database is, its schema and its size.",
       discussion: "A private server that does not run is not started.")
 
     @OptionGroup var database: DatabaseOptions
@@ -137,7 +138,7 @@ struct DatabaseCommand: ParsableCommand {
 
   struct Start: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Start the private server and keep it running.",
+      commandName: "start", abstract: "Start the private server and keep it running.",
       discussion: "Prints its connection URL. `fraudctl database stop` ends it.")
 
     @OptionGroup var place: DataOptions
@@ -163,7 +164,7 @@ struct DatabaseCommand: ParsableCommand {
 
   struct Stop: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Stop the private server.",
+      commandName: "stop", abstract: "Stop the private server.",
       discussion: "Where other commands use it, it stops when the last of them ends.")
 
     @OptionGroup var place: DataOptions
@@ -181,7 +182,7 @@ struct DatabaseCommand: ParsableCommand {
 
   struct Shell: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Open psql on the database.",
+      commandName: "shell", abstract: "Open psql on the database.",
       discussion: """
         What follows `--` goes to psql.
 

@@ -19,7 +19,7 @@ struct FeaturesCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show the features of a key as they were at its last event.",
+      commandName: "show", abstract: "Show the features of a key as they were at its last event.",
       discussion: """
         EXAMPLES
           fraudctl features show 4711 --pipeline card-payments

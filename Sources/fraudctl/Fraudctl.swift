@@ -1,6 +1,8 @@
 import ArgumentParser
 import Logging
 
+// Every command gives its name. Without one, ArgumentParser asks the runtime for a text of the type, which looks through
+// all conformances of all libraries: a seventh of starting up.
 @main
 struct Fraudctl: ParsableCommand {
   static let configuration = CommandConfiguration(

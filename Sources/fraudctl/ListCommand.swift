@@ -53,7 +53,7 @@ struct ListCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show what lists hold: how many values each, or the values of one.",
+      commandName: "show", abstract: "Show what lists hold: how many values each, or the values of one.",
       discussion: """
         EXAMPLES
           fraudctl list show --pipeline card-payments
@@ -126,7 +126,7 @@ struct ListCommand: ParsableCommand {
 
   struct Add: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Add values to a list.",
+      commandName: "add", abstract: "Add values to a list.",
       discussion: """
         A value that is there already gets the new expiry and reason. `fraudctl process` takes values out when their time
         is over.
@@ -148,7 +148,7 @@ struct ListCommand: ParsableCommand {
 
   struct Remove: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Take values out of a list.",
+      commandName: "remove", abstract: "Take values out of a list.",
       discussion: "They stay out when the definition's file, which may still have them, is applied again.")
 
     @OptionGroup var target: Target
@@ -161,7 +161,7 @@ struct ListCommand: ParsableCommand {
 
   struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Add the values of a file to a list, one a line; or make it hold just these.",
+      commandName: "import", abstract: "Add the values of a file to a list, one a line; or make it hold just these.",
       discussion: """
         EXAMPLES
           fraudctl list import blocked_customers blocked.txt --pipeline card-payments

@@ -25,7 +25,7 @@ struct PipelineCommand: ParsableCommand {
 
   struct Apply: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Put a definition in force.",
+      commandName: "apply", abstract: "Put a definition in force.",
       discussion: """
         The definition is compiled first, so that no version is kept that cannot run. Content that was applied before is
         the same version. A schema that cannot read the events of the version in force is refused, unless --force.
@@ -68,7 +68,7 @@ struct PipelineCommand: ParsableCommand {
   }
 
   struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List pipelines.")
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "List pipelines.")
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
@@ -113,7 +113,7 @@ struct PipelineCommand: ParsableCommand {
   }
 
   struct Show: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Show a pipeline's definition.")
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a pipeline's definition.")
 
     @Argument(help: "The pipeline's name or number.") var pipeline: String
     @Option(help: ArgumentHelp("A version (default: the one in force).", valueName: "number")) var version: Int?
@@ -136,7 +136,8 @@ struct PipelineCommand: ParsableCommand {
   }
 
   struct History: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List a pipeline's versions, the newest first.")
+    static let configuration = CommandConfiguration(
+      commandName: "history", abstract: "List a pipeline's versions, the newest first.")
 
     @Argument(help: "The pipeline's name or number.") var pipeline: String
     @OptionGroup var database: DatabaseOptions
@@ -169,7 +170,7 @@ struct PipelineCommand: ParsableCommand {
 
   struct Delete: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Delete a pipeline with its versions, progress, alerts and rejected events.",
+      commandName: "delete", abstract: "Delete a pipeline with its versions, progress, alerts and rejected events.",
       discussion: "The audit log keeps a line of it. A process that runs the pipeline stops at its next commit.")
 
     @Argument(help: "The pipeline's name or number.") var pipeline: String

@@ -6,7 +6,7 @@ import FraudStore
 extension PipelineCommand {
   struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Compare the arms of rules that are in force for a share of the keys.",
+      commandName: "compare", abstract: "Compare the arms of rules that are in force for a share of the keys.",
       discussion: """
         A rule with `share: 0.1` is in force for a tenth of the keys. Both arms are counted by the events of their keys: how
         many alert, whatever rule triggered, and how many of the alerts were fraud by the pipeline's label. Intervals

@@ -5,7 +5,7 @@ import FraudStore
 extension PipelineCommand {
   struct Reset: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Discard how far a pipeline is and what its features remember.",
+      commandName: "reset", abstract: "Discard how far a pipeline is and what its features remember.",
       discussion: """
         The next `process` begins anew at the oldest event that the topic still holds. Events that are processed again
         yield the same alerts under the same ids, so none comes twice; rejected events are kept once too. What the topic

@@ -6,6 +6,7 @@ import FraudStore
 extension PipelineCommand {
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "check",
       abstract: "Compile a definition and say what is in it, or everything that is wrong with it.",
       discussion: """
         Needs no server. The exit code is 65 where the definition is invalid; warnings do not change it.
@@ -134,7 +135,7 @@ extension PipelineCommand {
 
   struct Diff: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show what differs between two versions.",
+      commandName: "diff", abstract: "Show what differs between two versions.",
       discussion: """
         Fields, features, lists and rules are compared by name, whatever else by key.
 
@@ -231,7 +232,7 @@ extension PipelineCommand {
 
   struct Rollback: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Put an earlier version in force again.",
+      commandName: "rollback", abstract: "Put an earlier version in force again.",
       discussion: """
         Progress and alerts stay as they are; only what comes is decided by that version.
 

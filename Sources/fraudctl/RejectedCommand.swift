@@ -19,7 +19,7 @@ struct RejectedCommand: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List rejected events, the newest first, and count them by reason.",
+      commandName: "list", abstract: "List rejected events, the newest first, and count them by reason.",
       discussion:
         """
         Those that `rejected redrive` has settled are left out, unless --all. With --json one object a line, the event whole
@@ -99,7 +99,7 @@ struct RejectedCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show a rejected event whole.",
+      commandName: "show", abstract: "Show a rejected event whole.",
       discussion: """
         EXAMPLES
           fraudctl rejected show transactions/3/1747

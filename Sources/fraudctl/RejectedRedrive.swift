@@ -8,6 +8,7 @@ extension RejectedCommand {
   /// `fraudctl rejected redrive`: rejected events, tried again.
   struct Redrive: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "redrive",
       abstract: "Score rejected events again, or publish them again, after the cause was mended.",
       discussion: """
         The version in force scores each event at its old place, so that its alerts have the ids that they would have had,

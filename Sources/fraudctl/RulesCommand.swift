@@ -20,7 +20,7 @@ struct RulesCommand: ParsableCommand {
 
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Say whether rules compile, and everything that is wrong with those that do not.",
+      commandName: "check", abstract: "Say whether rules compile, and everything that is wrong with those that do not.",
       discussion: """
         Without --expression, the rules of the pipeline are checked. Exits with 65 if one is wrong.
 
@@ -76,6 +76,7 @@ struct RulesCommand: ParsableCommand {
 
   struct Explain: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "explain",
       abstract: "Show what a rule means: its canonical text, its columns and every step with its type.",
       discussion: """
         EXAMPLES

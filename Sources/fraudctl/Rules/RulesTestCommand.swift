@@ -5,7 +5,7 @@ import FraudCore
 extension RulesCommand {
   struct Test: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Try rules on events: which rows match.",
+      commandName: "test", abstract: "Try rules on events: which rows match.",
       discussion: """
         Rows are counted from 0. Every event must decode; one that does not ends the command with 65. With --cases, each line of
         the file has "id" and "expr", and each line of the output, in the same order,
