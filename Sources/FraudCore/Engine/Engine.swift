@@ -164,13 +164,16 @@ public struct Engine: Sendable {
 
   private mutating func collectErrors(_ batch: EventBatch, words: Int) {
     errors.removeAll(keepingCapacity: true)
-    for rule in pipeline.rules.indices {
+    for rule in pipeline.rules.indices where outcomes.mayBeError[rule] {
       let start = rule * outcomes.stride
       var kept = 0
       for word in 0..<words where outcomes.error[start + word] != 0 {
         var bits = outcomes.error[start + word]
         summary.rules[rule].errors += bits.nonzeroBitCount
-        if pipeline.definition.onRuleError == .alert { outcomes.triggered[start + word] |= bits }
+        if pipeline.definition.onRuleError == .alert {
+          outcomes.triggered[start + word] |= bits
+          outcomes.mayBeTriggered[rule] = true
+        }
         while bits != 0, kept < Limits.ruleErrorsKept {
           let row = word * 64 + bits.trailingZeroBitCount
           bits &= bits - 1
@@ -189,8 +192,8 @@ public struct Engine: Sendable {
       let row = Int(decisions.rows[index])
       let perRule = pipeline.definition.scoring.alerts == .perRule
       let before = alerts.count
-      for rule in pipeline.rules.indices
-      where outcomes.isTriggered(rule: rule, row: row) && pipeline.rules[rule].mode == .live {
+      for place in decisions.triggered(at: index) {
+        let rule = Int(decisions.triggeredRules[place])
         summary.rules[rule].matches += 1
         if perRule { alerts.append(AlertDraft(row: Int32(row), rule: rule, decision: index)) }
       }
@@ -202,7 +205,8 @@ public struct Engine: Sendable {
 
   private mutating func draftShadowAlerts(words: Int) {
     shadowAlerts.removeAll(keepingCapacity: true)
-    for rule in pipeline.rules.indices where pipeline.rules[rule].mode == .shadow {
+    for rule in pipeline.rules.indices
+    where outcomes.mayBeTriggered[rule] && pipeline.rules[rule].mode == .shadow {
       for word in 0..<words {
         var bits = outcomes.triggered[rule * outcomes.stride + word]
         summary.rules[rule].matches += bits.nonzeroBitCount
@@ -245,9 +249,8 @@ extension Engine {
   package func severity(of draft: AlertDraft) -> Severity {
     if let rule = draft.rule { return pipeline.rules[rule].severity }
     var gravest: Severity?
-    for rule in pipeline.rules.indices
-    where outcomes.isTriggered(rule: rule, row: Int(draft.row)) && pipeline.rules[rule].mode == .live {
-      let severity = pipeline.rules[rule].severity
+    for place in decisions.triggered(at: draft.decision) {
+      let severity = pipeline.rules[Int(decisions.triggeredRules[place])].severity
       if severity.rank < gravest?.rank ?? .max { gravest = severity }
     }
     return gravest ?? .critical
@@ -261,22 +264,11 @@ extension Engine {
   /// Whether a row came later than allowed, so that no feature or aggregation remembers it. Where there is neither, none did.
   func isLate(row: Int) -> Bool { features.late[row >> 6] >> UInt64(row & 63) & 1 == 1 }
 
-  /// Calls `body` with each live rule that triggered on a decided row and what it added to the score.
-  func forEachContribution(at index: Int, row: Int, _ body: (_ rule: Int, _ amount: Score) -> Void) {
-    if case .basisPoints(let score) = decisions.scores[index], pipeline.scoring.sum(of: row, outcomes) == score {
-      pipeline.scoring.forEachWeight(of: row, outcomes) { body($0, .basisPoints($1)) }
-      return
-    }
-    for part in pipeline.scoring.contributions(of: row, at: index, outcomes: outcomes, decisions: decisions) {
-      body(part.rule, part.amount)
-    }
-  }
-
   /// The live rules that triggered on a decided row and what each added to its score.
   package func reasons(at index: Int, batch: EventBatch) -> [Reason] {
     guard index >= 0 else { return [] }
     let row = Int(decisions.rows[index])
-    return pipeline.scoring.contributions(of: row, at: index, outcomes: outcomes, decisions: decisions).map {
+    return pipeline.scoring.contributions(at: index, of: decisions).map {
       let rule = pipeline.rules[$0.rule]
       let values = rule.computedColumns.map { column in
         Reason.Value(name: pipeline.layout.columns[column].name, value: batch.value(column: column, row: row))

@@ -52,14 +52,47 @@ package struct Decisions: Sendable {
   package var scores: [Score] = []
   /// For `weighted` and `evaluable`, what the sum of weights was divided by; else 0.
   package var denominators: [Int] = []
+  /// The live rules that triggered on each row, in the order of the definition, one row after the other; those of row
+  /// `index` end where those of row `index + 1` start.
+  private(set) var triggeredRules: [Int32] = []
+  private(set) var triggeredStarts: [Int32] = [0]
 
   package init() {}
+
+  /// Where the rules that triggered on a decided row stand in ``triggeredRules``.
+  func triggered(at index: Int) -> Range<Int> {
+    Int(triggeredStarts[index])..<Int(triggeredStarts[index + 1])
+  }
 
   package mutating func removeAll() {
     rows.removeAll(keepingCapacity: true)
     verdicts.removeAll(keepingCapacity: true)
     scores.removeAll(keepingCapacity: true)
     denominators.removeAll(keepingCapacity: true)
+    triggeredRules.removeAll(keepingCapacity: true)
+    triggeredStarts.removeAll(keepingCapacity: true)
+    triggeredStarts.append(0)
+  }
+
+  /// Sorts hits, which come rule by rule, by row.
+  ///
+  /// - Parameters:
+  ///   - hits: a row in the low and a rule in the high 32 bits; every row is among ``rows``.
+  ///   - places: for each row of the batch how many hits it has; used up.
+  mutating func setTriggered(_ hits: [UInt64], places: inout [Int32]) {
+    var start: Int32 = 0
+    for row in rows {
+      let count = places[Int(row)]
+      places[Int(row)] = start
+      start += count
+      triggeredStarts.append(start)
+    }
+    triggeredRules.append(contentsOf: repeatElement(0, count: hits.count))
+    for hit in hits {
+      let row = Int(truncatingIfNeeded: hit & 0xFFFF_FFFF)
+      triggeredRules[Int(places[row])] = Int32(truncatingIfNeeded: hit >> 32)
+      places[row] += 1
+    }
   }
 
   mutating func append(row: Int, verdict: Decision.Verdict, score: Score, denominator: Int) {

@@ -35,11 +35,20 @@ public struct RiskBands: Sendable, Hashable {
 
   /// The name of a score's band.
   public func name(of score: Score) -> String {
-    let reached: Band? =
-      switch score {
-      case .basisPoints(let count), .points(let count): bands.first { count >= $0.from }
-      case .probability(let value): bands.first { value >= Double($0.from) / 10_000 }
-      }
-    return reached?.name ?? bands.last?.name ?? "MINIMAL"
+    index(of: score).map { bands[$0].name } ?? Self.unnamed
+  }
+
+  /// What a score is called where there are no bands.
+  static let unnamed = "MINIMAL"
+
+  /// The score's band; the last one where the score is below all, `nil` where there are none.
+  func index(of score: Score) -> Int? {
+    switch score {
+    case .basisPoints(let count), .points(let count):
+      for index in bands.indices where count >= bands[index].from { return index }
+    case .probability(let value):
+      for index in bands.indices where value >= Double(bands[index].from) / 10_000 { return index }
+    }
+    return bands.indices.last
   }
 }

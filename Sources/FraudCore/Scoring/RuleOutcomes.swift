@@ -8,6 +8,11 @@ package struct RuleOutcomes: Sendable {
   package var triggered: [UInt64]
   package var null: [UInt64]
   package var error: [UInt64]
+  /// For each rule whether any of its bits may be set in each bitmap. Of a thousand rules few answer anything but false in
+  /// a batch; the bits of the others need be neither cleared nor looked at.
+  var mayBeTriggered: [Bool]
+  var mayBeNull: [Bool]
+  var mayBeError: [Bool]
 
   /// All false.
   package init(ruleCount: Int, stride: Int) {
@@ -16,6 +21,10 @@ package struct RuleOutcomes: Sendable {
     triggered = [UInt64](repeating: 0, count: ruleCount * stride)
     null = triggered
     error = triggered
+    // Whoever sets bits by hand need not care.
+    mayBeTriggered = [Bool](repeating: true, count: ruleCount)
+    mayBeNull = mayBeTriggered
+    mayBeError = mayBeTriggered
   }
 
   /// Makes some rows false for every rule.

@@ -70,14 +70,18 @@ public struct ScoringPolicy: Sendable {
     let words = (rowCount + 63) / 64
     precondition(words <= outcomes.stride, "\(rowCount) rows in bitmaps of \(outcomes.stride) words")
     scratch.reset(words: words)
-    for (index, rule) in rules.enumerated() where rule.live {
+    for index in rules.indices where outcomes.mayBeTriggered[index] && rules[index].live {
       let start = index * outcomes.stride
       for word in 0..<words {
         var bits = outcomes.triggered[start + word]
         guard bits != 0 else { continue }
+        let weight = rules[index].weight
         scratch.touched[word] |= bits
         while bits != 0 {
-          scratch.sums[word * 64 + bits.trailingZeroBitCount] += rule.weight
+          let row = word * 64 + bits.trailingZeroBitCount
+          scratch.sums[row] += weight
+          scratch.counts[row] += 1
+          scratch.hits.append(UInt64(truncatingIfNeeded: row) | UInt64(truncatingIfNeeded: index) << 32)
           bits &= bits - 1
         }
       }
@@ -100,6 +104,7 @@ public struct ScoringPolicy: Sendable {
         let value = isValid ? probabilities.map { Double(bitPattern: $0.words[row]) } ?? 0 : 0
         append(row, score: .probability(value), denominator: 0, scratch: scratch, to: &decisions)
       }
+      decisions.setTriggered(scratch.hits, places: &scratch.counts)
       return
     }
     for word in 0..<words {
@@ -111,6 +116,7 @@ public struct ScoringPolicy: Sendable {
         append(row, score: score, denominator: denominator, scratch: scratch, to: &decisions)
       }
     }
+    decisions.setTriggered(scratch.hits, places: &scratch.counts)
   }
 
   /// One row's decision out of a batch's.
@@ -126,31 +132,18 @@ public struct ScoringPolicy: Sendable {
     return Decision(verdict: .noAlert, score: score, riskLevel: definition.bands.name(of: score))
   }
 
-  /// Calls `body` with each live rule that triggered on a row and its weight.
-  func forEachWeight(
-    of row: Int, _ outcomes: borrowing RuleOutcomes, _ body: (_ rule: Int, _ weight: Int) -> Void
-  ) {
-    for rule in rules.indices where rules[rule].live && outcomes.isTriggered(rule: rule, row: row) {
-      body(rule, rules[rule].weight)
-    }
-  }
-
-  /// The weights of the live rules that triggered on a row, added up.
-  func sum(of row: Int, _ outcomes: borrowing RuleOutcomes) -> Int {
+  /// Whether what each rule added to a decided row's score is its weight: nothing was capped or divided.
+  func addsUp(at index: Int, of decisions: borrowing Decisions) -> Bool {
+    guard case .basisPoints(let score) = decisions.scores[index] else { return false }
     var sum = 0
-    forEachWeight(of: row, outcomes) { sum += $1 }
-    return sum
+    for place in decisions.triggered(at: index) { sum += rules[Int(decisions.triggeredRules[place])].weight }
+    return sum == score
   }
 
   /// What each live rule that triggered added to a row's score, in the order of the definition. Under `model`, nothing.
-  package func contributions(
-    of row: Int, at index: Int, outcomes: borrowing RuleOutcomes, decisions: borrowing Decisions
-  ) -> [Contribution] {
-    var triggered: [Int] = []
-    for rule in rules.indices where outcomes.isTriggered(rule: rule, row: row) && rules[rule].live {
-      triggered.append(rule)
-    }
-    return contributions(of: triggered, score: decisions.scores[index])
+  package func contributions(at index: Int, of decisions: borrowing Decisions) -> [Contribution] {
+    contributions(
+      of: decisions.triggered(at: index).map { Int(decisions.triggeredRules[$0]) }, score: decisions.scores[index])
   }
 
   /// Shares out a score among the rules that made it, so that the parts add up to it exactly.
@@ -255,6 +248,9 @@ public struct ScoringPolicy: Sendable {
 /// Working memory of ``ScoringPolicy/decide(_:rowCount:probabilities:scratch:into:)``, kept by whoever calls it.
 package struct ScoringScratch: Sendable {
   fileprivate var sums: [Int] = []
+  /// How many rules triggered on each row, and each time that one did: a row in the low and a rule in the high 32 bits.
+  fileprivate var counts: [Int32] = []
+  fileprivate var hits: [UInt64] = []
   fileprivate var missing: [Int] = []
   fileprivate var touched: [UInt64] = []
   fileprivate var finalBlocks: [UInt64] = []
@@ -267,14 +263,18 @@ package struct ScoringScratch: Sendable {
     if touched.count < words {
       sums = [Int](repeating: 0, count: words * 64)
       missing = sums
+      counts = [Int32](repeating: 0, count: words * 64)
+      hits.removeAll()
       touched = [UInt64](repeating: 0, count: words)
       (finalBlocks, allows, blocks) = (touched, touched, touched)
       return
     }
-    for word in 0..<words {
-      if touched[word] != 0 {
-        for row in word * 64..<word * 64 + 64 { (sums[row], missing[row]) = (0, 0) }
-      }
+    for hit in hits {
+      let row = Int(truncatingIfNeeded: hit & 0xFFFF_FFFF)
+      (sums[row], missing[row], counts[row]) = (0, 0, 0)
+    }
+    hits.removeAll(keepingCapacity: true)
+    for word in touched.indices {
       (touched[word], finalBlocks[word], allows[word], blocks[word]) = (0, 0, 0, 0)
     }
   }

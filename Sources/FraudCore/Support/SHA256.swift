@@ -76,26 +76,42 @@ public struct SHA256: Sendable {
     hexadecimal(digest(bytes))
   }
 
+  /// The message schedule is computed sixteen words at a time, in between the rounds that need them, so that neither waits
+  /// for the other; and instead of moving eight values along with every round, the rounds are written with their names moved.
   private mutating func compress() {
-    var w = InlineArray<64, UInt32>(repeating: 0)
+    var w = InlineArray<16, UInt32>(repeating: 0)
     for t in 0..<16 {
       w[t] =
-        UInt32(block[4 * t]) << 24 | UInt32(block[4 * t + 1]) << 16 | UInt32(block[4 * t + 2]) << 8
-        | UInt32(block[4 * t + 3])
-    }
-    for t in 16..<64 {
-      let s0 = rotate(w[t - 15], 7) ^ rotate(w[t - 15], 18) ^ w[t - 15] >> 3
-      let s1 = rotate(w[t - 2], 17) ^ rotate(w[t - 2], 19) ^ w[t - 2] >> 10
-      w[t] = w[t - 16] &+ s0 &+ w[t - 7] &+ s1
+        UInt32(block[4 &* t]) << 24 | UInt32(block[4 &* t &+ 1]) << 16 | UInt32(block[4 &* t &+ 2]) << 8
+        | UInt32(block[4 &* t &+ 3])
     }
     var (a, b, c, d) = (state[0], state[1], state[2], state[3])
     var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-    for t in 0..<64 {
-      let s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
-      let t1 = h &+ s1 &+ (e & f ^ ~e & g) &+ Self.constants[t] &+ w[t]
-      let s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
-      let t2 = s0 &+ (a & b ^ a & c ^ b & c)
-      (h, g, f, e, d, c, b, a) = (g, f, e, d &+ t1, c, b, a, t1 &+ t2)
+    for start in stride(from: 0, to: 64, by: 16) {
+      if start > 0 {
+        for t in 0..<16 {
+          let (x, y) = (w[(t &+ 1) & 15], w[(t &+ 14) & 15])
+          let s0 = Self.rotate(x, 7) ^ Self.rotate(x, 18) ^ x >> 3
+          let s1 = Self.rotate(y, 17) ^ Self.rotate(y, 19) ^ y >> 10
+          w[t] = w[t] &+ s0 &+ w[(t &+ 9) & 15] &+ s1
+        }
+      }
+      Self.round(a, b, c, &d, e, f, g, &h, Self.constants[start &+ 0] &+ w[0])
+      Self.round(h, a, b, &c, d, e, f, &g, Self.constants[start &+ 1] &+ w[1])
+      Self.round(g, h, a, &b, c, d, e, &f, Self.constants[start &+ 2] &+ w[2])
+      Self.round(f, g, h, &a, b, c, d, &e, Self.constants[start &+ 3] &+ w[3])
+      Self.round(e, f, g, &h, a, b, c, &d, Self.constants[start &+ 4] &+ w[4])
+      Self.round(d, e, f, &g, h, a, b, &c, Self.constants[start &+ 5] &+ w[5])
+      Self.round(c, d, e, &f, g, h, a, &b, Self.constants[start &+ 6] &+ w[6])
+      Self.round(b, c, d, &e, f, g, h, &a, Self.constants[start &+ 7] &+ w[7])
+      Self.round(a, b, c, &d, e, f, g, &h, Self.constants[start &+ 8] &+ w[8])
+      Self.round(h, a, b, &c, d, e, f, &g, Self.constants[start &+ 9] &+ w[9])
+      Self.round(g, h, a, &b, c, d, e, &f, Self.constants[start &+ 10] &+ w[10])
+      Self.round(f, g, h, &a, b, c, d, &e, Self.constants[start &+ 11] &+ w[11])
+      Self.round(e, f, g, &h, a, b, c, &d, Self.constants[start &+ 12] &+ w[12])
+      Self.round(d, e, f, &g, h, a, b, &c, Self.constants[start &+ 13] &+ w[13])
+      Self.round(c, d, e, &f, g, h, a, &b, Self.constants[start &+ 14] &+ w[14])
+      Self.round(b, c, d, &e, f, g, h, &a, Self.constants[start &+ 15] &+ w[15])
     }
     state[0] &+= a
     state[1] &+= b
@@ -107,7 +123,19 @@ public struct SHA256: Sendable {
     state[7] &+= h
   }
 
-  private func rotate(_ word: UInt32, _ count: UInt32) -> UInt32 { word >> count | word << (32 - count) }
+  @inline(always)
+  private static func round(
+    _ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: inout UInt32, _ e: UInt32, _ f: UInt32, _ g: UInt32, _ h: inout UInt32,
+    _ word: UInt32
+  ) {
+    // Of e the rotations by 6, 11 and 25, of a those by 2, 13 and 22, one out of the other.
+    h = h &+ word &+ (g ^ e & (f ^ g)) &+ rotate(e ^ rotate(e ^ rotate(e, 14), 5), 6)
+    d = d &+ h
+    h = h &+ rotate(a ^ rotate(a ^ rotate(a, 9), 11), 2) &+ (b ^ (a ^ b) & (b ^ c))
+  }
+
+  @inline(always)
+  private static func rotate(_ word: UInt32, _ count: UInt32) -> UInt32 { word &>> count | word &<< (32 &- count) }
 
   private static let constants: [64 of UInt32] = [
     0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,

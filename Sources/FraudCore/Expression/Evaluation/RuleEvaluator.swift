@@ -63,20 +63,34 @@ public struct RuleEvaluator: Sendable {
   ) {
     let plan = program.plan
     let rows = Rows(bits: batchRows)
+    // Whether all words of a rule are written, so that none is left from a larger batch.
+    let isWhole = outcomes.stride == 1 || words > 1 && outcomes.stride == Self.bitmapWords
     for rule in plan.results.indices {
       let result = LogicOperand(plan.results[rule])
       let start = rule * outcomes.stride
       let truth = load(result.truth, batch, Rows.self) & rows
-      put(truth, words, &outcomes.triggered, start)
+      put(truth, words, &outcomes.triggered, start, &outcomes.mayBeTriggered[rule], isWhole)
       if result.valid == .all {
-        put(Rows.none, words, &outcomes.error, start)
-        put(Rows.none, words, &outcomes.null, start)
+        put(.none as Rows, words, &outcomes.error, start, &outcomes.mayBeError[rule], isWhole)
+        put(.none as Rows, words, &outcomes.null, start, &outcomes.mayBeNull[rule], isWhole)
         continue
       }
       let error = load(result.error, batch, Rows.self) & rows
-      put(error, words, &outcomes.error, start)
-      put(rows & ~(load(result.valid, batch, Rows.self) | error), words, &outcomes.null, start)
+      put(error, words, &outcomes.error, start, &outcomes.mayBeError[rule], isWhole)
+      let null = rows & ~(load(result.valid, batch, Rows.self) | error)
+      put(null, words, &outcomes.null, start, &outcomes.mayBeNull[rule], isWhole)
     }
+  }
+
+  /// Writes a rule's rows, but where there are none and none stood there before.
+  @inline(__always)
+  private func put<Rows: RowSet>(
+    _ rows: Rows, _ words: Int, _ bits: inout [UInt64], _ start: Int, _ mayBeSet: inout Bool, _ isWhole: Bool
+  ) {
+    let isEmpty = rows == .none
+    if isEmpty && !mayBeSet { return }
+    put(rows, words, &bits, start)
+    mayBeSet = !(isEmpty && isWhole)
   }
 
   /// Writes a rule's rows in one go. Where a rule has fewer words than a set, what spills over is the next rule's, which
