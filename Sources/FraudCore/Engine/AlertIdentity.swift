@@ -22,13 +22,35 @@ package struct AlertIdentity: Sendable {
   ///
   /// - Parameter rule: the rule's id; empty for one alert a decision.
   package func id(offset: Int64, rule: String) -> UniqueID {
+    let head = message(offset: offset, rule: rule).finalizedHead()
+    return UniqueID(high: head.0, low: head.1)
+  }
+
+  /// The ids of many alerts, four at a time.
+  ///
+  /// - Parameter alert: the offset and the rule's id of an alert.
+  func ids(count: Int, of alert: (Int) -> (offset: Int64, rule: String)) -> [UniqueID] {
+    var ids: [UniqueID] = []
+    ids.reserveCapacity(count + 3)
+    for start in stride(from: 0, to: count, by: 4) {
+      let four = SHA256.finalizedHeads(
+        InlineArray { lane in
+          // The last four may be fewer; what is computed twice is dropped.
+          let (offset, rule) = alert(min(start + lane, count - 1))
+          return message(offset: offset, rule: rule)
+        })
+      for lane in 0..<min(4, count - start) { ids.append(four[lane]) }
+    }
+    return ids
+  }
+
+  private func message(offset: Int64, rule: String) -> SHA256 {
     var hash = prefix
     let digits = "\(offset)".utf8
     hash.append(UInt8(digits.count))
     for byte in digits { hash.append(byte) }
     hash.updateWithCount(rule.utf8)
-    let head = hash.finalizedHead()
-    return UniqueID(high: head.0, low: head.1)
+    return hash
   }
 }
 

@@ -117,17 +117,33 @@ package struct AlertText: Sendable {
     self.pieces = pieces + [UInt8](repeating: 0, count: 16)
   }
 
+  /// Appends a batch's alerts, a line each.
+  package func append(alertsOf engine: borrowing Engine, batch: EventBatch, to text: inout [UInt8]) {
+    let drafts = engine.alerts
+    let ids = identity.ids(count: drafts.count) { index in
+      (batch.positions[Int(drafts[index].row)].offset, drafts[index].rule.map { pipeline.rules[$0].id } ?? "")
+    }
+    for index in drafts.indices { append(drafts[index], id: ids[index], of: engine, batch: batch, to: &text) }
+  }
+
   /// Appends one alert and a line's end.
   package func append(_ draft: AlertDraft, of engine: borrowing Engine, batch: EventBatch, to text: inout [UInt8]) {
+    let id = identity.id(
+      offset: batch.positions[Int(draft.row)].offset, rule: draft.rule.map { pipeline.rules[$0].id } ?? "")
+    append(draft, id: id, of: engine, batch: batch, to: &text)
+  }
+
+  private func append(
+    _ draft: AlertDraft, id: UniqueID, of engine: borrowing Engine, batch: EventBatch, to text: inout [UInt8]
+  ) {
     let row = Int(draft.row)
     let rare = rareParts(row, at: draft.decision, of: engine, batch, showsEvent: true)
     let room = room(row, at: draft.decision, of: engine, batch) + eventRoom(row, batch) + rare.count
     var at = text.count
-    text.append(contentsOf: repeatElement(0, count: room))
+    text.append(addingCapacity: room) { $0.append(repeating: 0, count: room) }
     let pieces = pieces.span
     var out = text.mutableSpan
     out.put(pieces, words.alert, at: &at)
-    let id = identity.id(offset: batch.positions[row].offset, rule: draft.rule.map { pipeline.rules[$0].id } ?? "")
     out.put(id, at: &at)
     out.put(pieces, head, at: &at)
     putEvent(row, rare, batch, to: &out, &at)
@@ -152,9 +168,8 @@ package struct AlertText: Sendable {
     let triggered = place < 0 ? 0..<0 : engine.decisions.triggered(at: place)
     let rare = rareParts(row, at: place, of: engine, batch, showsEvent: false)
     var at = text.count
-    text.append(
-      contentsOf: repeatElement(
-        0, count: 2 * room(row, at: place, of: engine, batch) + rare.count))
+    let room = 2 * room(row, at: place, of: engine, batch) + rare.count
+    text.append(addingCapacity: room) { $0.append(repeating: 0, count: room) }
     let pieces = pieces.span
     var out = text.mutableSpan
     out.put(pieces, words.decision, at: &at)

@@ -32,7 +32,7 @@ extension ScoreOutput {
     switch emission {
     case .none: break
     case .alerts:
-      for draft in engine.alerts { alertText.append(draft, of: engine, batch: batch, to: &results) }
+      alertText.append(alertsOf: engine, batch: batch, to: &results)
     case .decisions:
       var decided = 0
       for row in 0..<batch.rowCount {
