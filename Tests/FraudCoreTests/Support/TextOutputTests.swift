@@ -33,7 +33,8 @@ struct TextOutputTests {
   @Test func doubles() {
     var random = SeededGenerator(seed: 2)
     var values: [Double] = [
-      0, -0.0, 0.001, 0.0009999, 1e9, 999_999_999.999_999, 1e-7, .leastNonzeroMagnitude, .greatestFiniteMagnitude, .nan, .infinity, 0.1,
+      0, -0.0, 0.001, 0.0009999, 1e9, 999_999_999.999_999, 1e-7, .leastNonzeroMagnitude, .greatestFiniteMagnitude, .nan,
+      .infinity, 0.1,
       1e15, 1e16, 123_456_789.123_457, 0.3, 2.5e-3, 1.000_000_5,
     ]
     for _ in 0..<20_000 {
