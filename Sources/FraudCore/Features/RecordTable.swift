@@ -33,8 +33,17 @@ struct RecordTable: Sendable {
   var byteCount: Int { (count * width + slots.count) * 8 }
 
   /// Loads the slots where these hashes would be, so that finding them one after the other does not wait for memory each
-  /// time: without a branch that depends on what is loaded, the loads overlap. Gives the records that stand there, which
-  /// mostly are those that are looked for.
+  /// time: without a branch that depends on what is loaded, the loads overlap.
+  ///
+  /// - Returns: a word that depends on all that was loaded.
+  func touchSlots(of hashes: Span<UInt64>) -> UInt64 {
+    let slots = slots.span
+    var touched: UInt64 = 0
+    for index in hashes.indices { touched ^= slots[Int(truncatingIfNeeded: (hashes[index] >> 32) >> shift)] }
+    return touched
+  }
+
+  /// The same, and gives the records that stand there, which mostly are those that are looked for.
   func guess(_ hashes: Span<UInt64>, into records: inout MutableSpan<Int32>) {
     let slots = slots.span
     for index in hashes.indices {
@@ -43,8 +52,6 @@ struct RecordTable: Sendable {
   }
 
   /// Loads every cache line of these records, for the same reason.
-  ///
-  /// - Returns: a word that depends on all that was loaded.
   func touchRecords(_ found: Span<Int32>) -> UInt64 {
     let records = records.span
     var touched: UInt64 = 0
