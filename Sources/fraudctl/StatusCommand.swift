@@ -12,7 +12,7 @@ struct StatusCommand: ParsableCommand {
     discussion: """
       Asks the database; the lag is shown where a broker answers. DELAY is from the event time reached until now, STATE
       what is stored of the features. The owner of a partition, while it runs, says how long its commits take (p50) and how
-      long events take from their record's timestamp to their commit (p99), since its start. With --json one object a line.
+      long events take from their record's timestamp to their commit (p99), since its start, and what it holds in memory. With --json one object a line.
 
       EXAMPLES
         fraudctl status
@@ -124,6 +124,9 @@ struct StatusCommand: ParsableCommand {
     ]
     for (name, value) in measured { object.append(name, json: value.map { "\($0)" } ?? "null") }
     object.append("memory_bytes", partition.memoryBytes)
+    object.append("buffered_bytes", partition.bufferedBytes)
+    object.append("buffered_bytes_max", partition.bufferedBytesMax)
+    object.append("owner_state_bytes", partition.ownerStateBytes)
     object.append("holding", partition.holding)
     return object.finished
   }

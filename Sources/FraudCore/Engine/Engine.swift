@@ -153,6 +153,14 @@ public struct Engine: Sendable {
     outcomes = RuleOutcomes(ruleCount: pipeline.rules.count, stride: batch.bitmapStride)
   }
 
+  /// Goes on with another version, whose unchanged features keep what they remember; nothing where it is this one.
+  package mutating func adopt(_ next: PipelineVersion) {
+    guard next.number != version else { return }
+    var engine = Engine(next.pipeline, version: next.number, lists: next.lists)
+    engine.features = features.carried(to: next.pipeline.features, limits: next.pipeline.definition.stateLimits)
+    self = engine
+  }
+
   /// Folds rows into the features and decides nothing: what fills windows before the first event that counts.
   package mutating func remember(_ batch: inout EventBatch) {
     if !pipeline.features.streams.isEmpty {

@@ -25,6 +25,8 @@ struct PartitionWorker {
   private var endBehindWaiting: Int64?
   /// Where care ends; `nil` without any.
   private var carefulUntil: Int64?
+  /// Bytes of the records taken since the last commit.
+  private(set) var pendingBytes = 0
   /// The record that made the last owners crash.
   private var suspect: Int64?
 
@@ -135,6 +137,16 @@ struct PartitionWorker {
     return worker
   }
 
+  /// Bytes of the records taken since the last commit, and of those that wait.
+  var bufferedBytes: Int { pendingBytes + waiting.reduce(0) { $0 + ($1.value?.count ?? 0) } }
+
+  /// Adds what its features hold.
+  func count(in memory: inout ProcessorMemory) {
+    memory.stateBytes += engine.features.byteCount
+    memory.stateKeys += engine.features.keyCount
+    memory.deltaBytes += journal?.deltaBytes ?? 0
+  }
+
   /// Events taken since the last commit.
   var pendingCount: Int { Int(clamping: nextOffset - progress.nextOffset) }
 
@@ -187,6 +199,7 @@ struct PartitionWorker {
       } else {
         batch.appendTombstone(offset: message.offset, timestamp: timestamp)
       }
+      pendingBytes += message.value?.count ?? 0
       nextOffset = message.offset + 1
       isAtEnd = false
     }
@@ -200,6 +213,7 @@ struct PartitionWorker {
     } else {
       batch.appendTombstone(offset: offset, timestamp: timestamp)
     }
+    pendingBytes += value?.count ?? 0
     nextOffset = offset + 1
     isAtEnd = false
   }
@@ -262,6 +276,7 @@ struct PartitionWorker {
     unit.ruleErrors += ruleErrors
     unit.aggregates += aggregates
     summary.merge(counted)
+    pendingBytes = 0
     alerts.removeAll(keepingCapacity: true)
     shadowAlerts.removeAll(keepingCapacity: true)
     rejected.removeAll(keepingCapacity: true)

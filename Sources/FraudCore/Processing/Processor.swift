@@ -2,6 +2,8 @@
 public struct ProcessorConfiguration: Sendable {
   /// Events after which a commit is due.
   public var commitEvents = 5_000
+  /// Bytes of records after which a commit is due.
+  public var commitBytes = Limits.commitRecordBytes
   /// How long the first event of a commit waits for others.
   public var commitInterval: Duration = .milliseconds(20)
   /// How long one poll waits for records.
@@ -102,6 +104,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   private var workers: [PartitionWorker] = []
   private var commitDue: Duration?
   private var held: HeldCommit?
+  private var bufferedBytesPeak = 0
   private var fencedUntil: Duration?
   private var wanted: WantedPartitions?
 
@@ -115,6 +118,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   /// A unit that could not be committed yet.
   private struct HeldCommit {
     var unit: CommitUnit
+    /// Of the records that it is made of.
+    var bytes: Int
     var summary: RunSummary
     var nextTry: Duration
     var delay: Duration
@@ -144,6 +149,23 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
 
   /// The partitions it owns and how far they are committed, in order.
   public var progress: [PartitionProgress] { workers.map(\.progress) }
+
+  /// What it holds in memory.
+  ///
+  /// - Complexity: O(p) in the partitions, and in the records that wait after crashes.
+  public var memory: ProcessorMemory {
+    var memory = ProcessorMemory()
+    memory.bufferedBytes = bufferedBytes
+    memory.bufferedBytesPeak = bufferedBytesPeak
+    memory.bufferedBytesMax = configuration.commitBytes + 2 * records.bytesMax
+    for worker in workers { worker.count(in: &memory) }
+    return memory
+  }
+
+  /// Records that are not committed, the last poll's counted as long as they are kept.
+  private var bufferedBytes: Int {
+    records.bytes.count + (held?.bytes ?? 0) + workers.reduce(0) { $0 + $1.bufferedBytes }
+  }
 
   /// Whether it owns partitions, all of them have been read to their ends, and everything is committed.
   public var isAtEnd: Bool {
@@ -223,7 +245,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       if let event { try handle(event, now: now) }
       if !isNews { return }
       if held != nil || workers.contains(where: \.isCareful) { return }
-      if workers.reduce(0, { $0 + $1.pendingCount }) >= configuration.commitEvents { return }
+      if isCommitFull { return }
       timeout = .zero
     }
   }
@@ -253,6 +275,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       workers[index].take(records.messages[run.messages], bytes: bytes.span, failpoint: configuration.failpoint)
       if commitDue == nil { commitDue = now + configuration.commitInterval }
     }
+    if !records.isEmpty { bufferedBytesPeak = max(bufferedBytesPeak, bufferedBytes) }
   }
 
   /// Evaluates and commits records one by one, each noted before: after crashes without progress, so that the next one
@@ -285,8 +308,12 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
 
   private func isCommitDue(now: Duration) -> Bool {
     guard let commitDue else { return false }
-    return now >= commitDue || workers.reduce(0) { $0 + $1.pendingCount } >= configuration.commitEvents
-      || workers.allSatisfy(\.isAtEnd)
+    return now >= commitDue || isCommitFull || workers.allSatisfy(\.isAtEnd)
+  }
+
+  private var isCommitFull: Bool {
+    workers.reduce(0) { $0 + $1.pendingCount } >= configuration.commitEvents
+      || workers.reduce(0) { $0 + $1.pendingBytes } >= configuration.commitBytes
   }
 
   private mutating func handle(_ event: SourceEvent, now: Duration) throws {
@@ -372,11 +399,14 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     var unit = CommitUnit(
       pipeline: pipeline.definition.name, pipelineID: pipelineID, pipelineVersion: version, batchID: makeBatchID())
     var summary = RunSummary(pipeline: pipeline, version: version)
+    let bytes = workers.reduce(0) { $0 + $1.pendingBytes }
     for index in workers.indices where workers[index].pendingCount > 0 {
       workers[index].contribute(to: &unit, summary: &summary)
     }
     if unit.advances.isEmpty { return }
-    try attempt(HeldCommit(unit: unit, summary: summary, nextTry: now, delay: configuration.retryDelay.lowerBound), now)
+    try attempt(
+      HeldCommit(unit: unit, bytes: bytes, summary: summary, nextTry: now, delay: configuration.retryDelay.lowerBound),
+      now)
   }
 
   private mutating func retry(now: Duration) throws {
@@ -409,7 +439,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     } catch let failure as any CommitFailure where failure.isRetryable {
       if held == nil { try source.pause(workers.map(\.partition)) }
       let delay = min(commit.delay * 2, configuration.retryDelay.upperBound)
-      held = HeldCommit(unit: commit.unit, summary: commit.summary, nextTry: now + commit.delay, delay: delay)
+      held = HeldCommit(
+        unit: commit.unit, bytes: commit.bytes, summary: commit.summary, nextTry: now + commit.delay, delay: delay)
       phase = .holding("\(failure)")
     }
   }

@@ -28,6 +28,9 @@ struct StateJournal {
     var deltas = Deltas()
   }
 
+  /// Bytes of the deltas after the snapshot.
+  var deltaBytes: Int { deltas.bytes }
+
   /// Goes on from what is stored.
   init(_ program: FeatureProgram, stored: StoredState?, limits: ProcessorConfiguration.StateLimits) {
     identity = program.identity

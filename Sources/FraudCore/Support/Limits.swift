@@ -107,6 +107,10 @@ public enum Limits {
   /// See ``stateDeltaRows``.
   public static let stateDeltaBytes = 64 << 20
 
+  /// Bytes of records after which a commit is due, so that memory is bounded whatever the size of events. A commit holds at
+  /// least one full poll (4 MiB), and with what came of it stays far below what one message of PostgreSQL can hold (1 GiB).
+  public static let commitRecordBytes = 16 << 20
+
   /// Bytes of buckets that one commit rewrites, so that it takes some tenths of a second at most.
   public static let stateCommitBytes = 8 << 20
 

@@ -26,8 +26,8 @@ public struct Archiver<Source: RecordSource>: ~Copyable {
   /// The partitions that it archives.
   public private(set) var partitions: [TopicPartition] = []
 
-  private let pipeline: Pipeline
-  private let settings: ArchiveWriter.Settings
+  private var pipeline: Pipeline
+  private var settings: ArchiveWriter.Settings
   private let generation: String
   private let retryDelay: Duration
   private let directory: ArchiveDirectory
@@ -59,6 +59,17 @@ public struct Archiver<Source: RecordSource>: ~Copyable {
   /// Whether it has partitions and all of them have been read to their ends.
   public var isAtEnd: Bool {
     !workers.isEmpty && phase == .running && workers.allSatisfy(\.isAtEnd)
+  }
+
+  /// Goes on with another version of the pipeline, whose files hold the fields that it declares. Events that are in no
+  /// finished file yet are read again.
+  ///
+  /// - Precondition: it is the same pipeline, on the same topic.
+  public mutating func adopt(_ pipeline: Pipeline, settings: ArchiveWriter.Settings, now: Duration) throws {
+    precondition(settings.schema == pipeline.definition.schema, "the schema of another pipeline")
+    (self.pipeline, self.settings) = (pipeline, settings)
+    decoding = DecoderState(pipeline.decoder)
+    if !partitions.isEmpty { try start(now: now) }
   }
 
   /// Reads what there is and writes it.

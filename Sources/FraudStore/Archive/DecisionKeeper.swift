@@ -16,10 +16,13 @@ package struct DecisionKeeper {
 
   /// Files of decisions written.
   package private(set) var fileCount = 0
+  /// Whether there are files whose events are not all committed, so that it is not settled who decides them.
+  package private(set) var isWaiting = false
   private let directory: ArchiveDirectory
   private let pipeline: Pipeline
   private let version: Int?
   private let lists: [String: ListValues]
+  private let history: VersionHistory?
   private var partitions: [TopicPartition: Partition] = [:]
 
   private struct Partition {
@@ -30,10 +33,14 @@ package struct DecisionKeeper {
     var decidedOffset: Int64
   }
 
-  /// - Parameter version: goes into the rows.
+  /// - Parameters:
+  ///   - version: goes into the rows.
+  ///   - history: which version decided from which offset on; without it this one decides all.
   package init(
-    _ directory: ArchiveDirectory, pipeline: Pipeline, version: Int?, lists: [String: ListValues] = [:]
+    _ directory: ArchiveDirectory, pipeline: Pipeline, version: Int?, lists: [String: ListValues] = [:],
+    history: VersionHistory? = nil
   ) {
+    self.history = history
     self.directory = directory
     self.pipeline = pipeline
     self.version = version
@@ -50,6 +57,7 @@ package struct DecisionKeeper {
     of owned: [TopicPartition]? = nil, isStopped: () -> Bool = { false }
   ) throws(StoreError) {
     let name = pipeline.definition.name
+    isWaiting = false
     if let owned { partitions = partitions.filter { owned.contains($0.key) } }
     let decided = try directory.files(inSet: Self.decisionsSet, pipeline: name)
     for files in try directory.partitions(ofPipeline: name) {
@@ -62,9 +70,19 @@ package struct DecisionKeeper {
       if pipeline.features.isEmpty, partition.decidedOffset != .min {
         partition.nextOffset = max(partition.nextOffset, partition.decidedOffset + 1)
       }
+      let decisive = try history?(key)
+      if history != nil, decisive == nil {
+        isWaiting = true
+        continue
+      }
       for file in files where file.offsets.upperBound >= partition.nextOffset {
         if isStopped() { return }
-        try decide(file, &partition)
+        // Which version decides an event is settled when it is committed.
+        if let decisive, file.offsets.upperBound >= decisive.committedOffset {
+          isWaiting = true
+          break
+        }
+        try decide(file, &partition, decisive?.versions)
         partitions[key] = partition
       }
     }
@@ -84,29 +102,39 @@ package struct DecisionKeeper {
     return partition
   }
 
-  private mutating func decide(_ file: ArchiveFile, _ partition: inout Partition) throws(StoreError) {
-    var reader = ArchivePartitionReader(
-      directory, files: [file], schema: pipeline.definition.schema, layout: pipeline.layout)
+  private mutating func decide(
+    _ file: ArchiveFile, _ partition: inout Partition, _ versions: [DecidingVersion]?
+  ) throws(StoreError) {
     var decisions: RowFile?
     var aggregates: RowFile?
-    while try reader.next() {
-      let kept = (0..<reader.batch.rowCount).filter { reader.batch.positions[$0].offset >= partition.nextOffset }
-      if kept.count < reader.batch.rowCount { reader.batch.keep(rows: kept) }
-      guard reader.batch.rowCount > 0 else { continue }
-      partition.engine.evaluate(&reader.batch)
-      let last = reader.batch.positions[reader.batch.rowCount - 1]
-      guard last.offset > partition.decidedOffset else { continue }
-      for (row, kept) in partition.engine.keptDecisions(of: reader.batch).enumerated()
-      where reader.batch.positions[row].offset > partition.decidedOffset {
-        if decisions == nil { decisions = RowFile(Self.decisionFields, source: reader.batch.source) }
-        try decisions?.append(values(kept), at: reader.batch.positions[row])
-      }
-      // Rows that are due belong to the batch's last event.
-      for row in partition.engine.features.aggregates {
-        if aggregates == nil { aggregates = RowFile(Self.aggregateFields, source: reader.batch.source) }
-        try aggregates?.append(values(row), at: last)
+    for part in Self.parts(of: file.offsets, versions) {
+      if let next = part.version { partition.engine.adopt(next) }
+      let pipeline = partition.engine.pipeline
+      var reader = ArchivePartitionReader(
+        directory, files: [file], schema: pipeline.definition.schema, layout: pipeline.layout)
+      while try reader.next() {
+        let kept = (0..<reader.batch.rowCount).filter {
+          let offset = reader.batch.positions[$0].offset
+          return offset >= partition.nextOffset && part.offsets.contains(offset)
+        }
+        if kept.count < reader.batch.rowCount { reader.batch.keep(rows: kept) }
+        guard reader.batch.rowCount > 0 else { continue }
+        partition.engine.evaluate(&reader.batch)
+        let last = reader.batch.positions[reader.batch.rowCount - 1]
+        guard last.offset > partition.decidedOffset else { continue }
+        for (row, kept) in partition.engine.keptDecisions(of: reader.batch).enumerated()
+        where reader.batch.positions[row].offset > partition.decidedOffset {
+          if decisions == nil { decisions = RowFile(Self.decisionFields, source: reader.batch.source) }
+          try decisions?.append(values(kept, partition.engine.version), at: reader.batch.positions[row])
+        }
+        // Rows that are due belong to the batch's last event.
+        for row in partition.engine.features.aggregates {
+          if aggregates == nil { aggregates = RowFile(Self.aggregateFields, source: reader.batch.source) }
+          try aggregates?.append(values(row), at: last)
+        }
       }
     }
+    let version = partition.engine.version
     partition.nextOffset = max(partition.nextOffset, file.offsets.upperBound + 1)
     guard let decisions = decisions.take(), let first = decisions.firstOffset else { return }
     var result = file
@@ -119,6 +147,22 @@ package struct DecisionKeeper {
     fileCount += 1
   }
 
+  /// The parts of a file that one version each decides.
+  private static func parts(
+    of offsets: ClosedRange<Int64>, _ versions: [DecidingVersion]?
+  ) -> [(version: PipelineVersion?, offsets: ClosedRange<Int64>)] {
+    guard let versions else { return [(nil, offsets)] }
+    var parts: [(version: PipelineVersion?, offsets: ClosedRange<Int64>)] = []
+    for (index, deciding) in versions.enumerated() {
+      // What is older than the record begins with its first version.
+      let first = index == 0 ? offsets.lowerBound : max(offsets.lowerBound, deciding.fromOffset)
+      let last =
+        index + 1 < versions.count ? min(offsets.upperBound, versions[index + 1].fromOffset - 1) : offsets.upperBound
+      if first <= last { parts.append((deciding.version, first...last)) }
+    }
+    return parts
+  }
+
   // MARK: Rows
 
   private static let decisionFields = [
@@ -128,7 +172,7 @@ package struct DecisionKeeper {
     Field(name: "reasons", type: .string, nullable: false), Field(name: "pipeline_version", type: .integer),
   ]
 
-  private func values(_ kept: KeptDecision) -> [FieldValue?] {
+  private func values(_ kept: KeptDecision, _ version: Int?) -> [FieldValue?] {
     var rules: [UInt8] = [UInt8(ascii: "[")]
     for (index, reason) in kept.reasons.enumerated() {
       if index > 0 { rules.append(UInt8(ascii: ",")) }
@@ -171,6 +215,22 @@ package struct DecisionKeeper {
     ]
   }
 }
+
+/// A version of a pipeline and the first offset of a partition that it decided.
+package struct DecidingVersion: Sendable {
+  package var fromOffset: Int64
+  package var version: PipelineVersion
+
+  package init(fromOffset: Int64, version: PipelineVersion) {
+    self.fromOffset = fromOffset
+    self.version = version
+  }
+}
+
+/// Which versions decided a partition's events so far, by offset, and the first offset that is not committed yet; `nil` where
+/// nothing is.
+package typealias VersionHistory =
+  (TopicPartition) throws(StoreError) -> (versions: [DecidingVersion], committedOffset: Int64)?
 
 /// A Parquet file that takes rows one by one, each with the place of its event.
 private struct RowFile: ~Copyable {

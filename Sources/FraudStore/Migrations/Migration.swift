@@ -15,6 +15,8 @@ struct Migration: Sendable {
   ///
   /// They are Swift text and not files, so that a program copied alone to another machine finds them.
   static let all = [
-    pipelines, results, state, activations, crashes, stateCommits, redrives, lists, outputs, processes, aggregates,
+    pipelines, results, state, activations, crashes, stateCommits, redrives, lists, outputs, processes, processMemory,
+    relayTopics,
+    aggregates,
   ]
 }

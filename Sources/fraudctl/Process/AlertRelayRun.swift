@@ -5,34 +5,32 @@ import FraudStore
 import Synchronization
 
 /// Publishes one pipeline's alerts to its `alerts_topic`, and rows of aggregations to theirs, on a thread of its own, unless
-/// another process does it.
+/// another process does it. A version that names other topics, or the first ones, is followed while it runs.
 final class AlertRelayRun: Sendable {
   struct Status: Sendable {
     var published = 0
+    /// The topics that they go to, for messages.
+    var target = ""
     var isHolding: String?
     var isFinished = false
   }
 
   let pipeline: String
-  private let topics: [String]
+  /// The topics that the version in force names.
+  private let topics: @Sendable () -> [String]
   private let id: Int
   private let connection: KafkaConnection
   private let address: PostgresAddress
   private let state = Mutex(Status())
   private let isStopping = Atomic<Bool>(false)
 
-  /// - Returns: nil where nothing goes to a topic.
-  init?(pipeline: String, id: Int, topics: [String], connection: KafkaConnection, address: PostgresAddress) {
-    if topics.isEmpty { return nil }
-    self.pipeline = pipeline
-    self.id = id
-    self.topics = topics
-    self.connection = connection
-    self.address = address
+  init(_ run: PipelineRun) {
+    pipeline = run.pipeline.definition.name
+    id = run.id
+    topics = { run.status.outputTopics }
+    connection = run.options.connection
+    address = run.options.address
   }
-
-  /// The topics, for messages.
-  var target: String { topics.joined(separator: ", ") }
 
   var status: Status { state.withLock { $0 } }
 
@@ -58,18 +56,32 @@ final class AlertRelayRun: Sendable {
     thread.start()
   }
 
-  /// Relays until it is to stop or something fails.
+  /// Relays to one topic until it is to stop, the topic changes, or something fails.
   ///
   /// - Returns: whether it was to stop.
   private func relay() throws -> Bool {
+    let topics = topics()
+    // Beside the first stands which batch has arrived.
+    guard let topic = topics.first else {
+      if isStopping.load(ordering: .relaxed) { return true }
+      Thread.sleep(forTimeInterval: 0.1)
+      return false
+    }
+    state.withLock { $0.target = topics.joined(separator: ", ") }
     var database = try PostgresConnection(address)
-    let outbox = AlertOutbox(pipelineID: id, ownerName: "\(ProcessInfo.processInfo.hostName):\(getpid())")
+    let outbox = AlertOutbox(pipelineID: id, ownerName: PipelineRun.ownerName)
     while try !outbox.tryBecomeRelay(on: &database) {
       if isStopping.load(ordering: .relaxed) { return true }
       Thread.sleep(forTimeInterval: 0.5)
     }
     defer { outbox.release(on: &database) }
-    var sink = KafkaAlertSink(connection, pipeline: pipeline, topic: topics[0])
+    // Which batch has arrived stands beside the topic that was relayed to last.
+    if let last = try outbox.lastTopic(on: &database), last != topic {
+      var former = KafkaAlertSink(connection, pipeline: pipeline, topic: last)
+      if let batch = try former.lastBatch() { try outbox.forget(batch, on: &database) }
+    }
+    try outbox.begin(topic: topic, on: &database)
+    var sink = KafkaAlertSink(connection, pipeline: pipeline, topic: topic)
     if let batch = try sink.lastBatch() { try outbox.forget(batch, on: &database) }
     state.withLock { $0.isHolding = nil }
     while true {
@@ -77,6 +89,9 @@ final class AlertRelayRun: Sendable {
       let published = try outbox.drain(to: &sink, on: &database)
       state.withLock { $0.published += published }
       if isLast { return true }
+      // A version without a topic leaves what waits to this one.
+      let next = self.topics()
+      if !next.isEmpty, next != topics { return false }
       if published == 0 { Thread.sleep(forTimeInterval: 0.05) }
     }
   }

@@ -6,7 +6,8 @@ import Synchronization
 
 /// One pipeline whose events are archived, on a thread of its own with a consumer of its own.
 ///
-/// Its progress is the archive's; what it waits for never holds up alerts.
+/// Its progress is the archive's; what it waits for never holds up alerts. Another version that comes into force is followed:
+/// files then hold the fields that it declares, and each decision kept is that of the version which decided the event.
 final class ArchiveRun: Sendable {
   struct Status: Sendable {
     var fileCount = 0
@@ -17,22 +18,20 @@ final class ArchiveRun: Sendable {
   }
 
   let pipeline: Pipeline
-  private let version: Int
-  private let lists: [String: ListValues]
+  private let id: Int
+  private let version: PipelineVersion
   private let root: String
   private let options: PipelineRun.Options
   private let state = Mutex(Status())
   private let isStopping = Atomic<Bool>(false)
 
-  /// - Parameter options: those of the processing run; its group's name is extended.
-  init(
-    _ pipeline: Pipeline, version: Int, lists: [String: ListValues], root: String, options: PipelineRun.Options
-  ) {
-    self.pipeline = pipeline
-    self.lists = lists
-    self.version = version
+  /// - Parameter run: the processing run; its group's name is extended.
+  init(_ run: PipelineRun, root: String) {
+    pipeline = run.pipeline
+    id = run.id
+    version = PipelineVersion(run.pipeline, number: run.version, lists: run.lists)
     self.root = root
-    self.options = options
+    options = run.options
   }
 
   var status: Status { state.withLock { $0 } }
@@ -70,34 +69,62 @@ final class ArchiveRun: Sendable {
     let consumer = try KafkaConsumer(consuming)
     defer { consumer.close() }
     try consumer.subscribe(to: [topic])
-    var settings = ArchiveWriter.Settings(
-      root: root, pipeline: definition.name, version: version, schema: definition.schema,
-      eventTime: definition.eventTime?.field)
-    settings.keepsRaw = definition.archive.raw
-    settings.bloomFilters = Set(definition.archive.bloomFilters)
-    settings.failpoint = Failpoints.archive
-    var archiver = Archiver(
-      pipeline, settings: settings, generation: isDevBroker ? "dev" : cluster ?? "0", source: consumer)
+    let generation = isDevBroker ? "dev" : cluster ?? "0"
+    let record = VersionRecord(pipelineID: id, generation: generation, version: version, address: options.address)
+    var archiver = Archiver(pipeline, settings: settings(version), generation: generation, source: consumer)
     var directory = ArchiveDirectory(root: root)
     directory.failpoint = Failpoints.archive
     var keeper =
       definition.archive.decisions
-      ? DecisionKeeper(directory, pipeline: pipeline, version: version, lists: lists) : nil
+      ? DecisionKeeper(
+        directory, pipeline: pipeline, version: version.number, lists: version.lists,
+        history: { partition throws(StoreError) in try record.history(of: partition) }) : nil
     var decidedFileCount = -1
     let start = ContinuousClock.now
+    var nextLook = start
     var isAtEnd = false
     while !isAtEnd && !isStopping.load(ordering: .relaxed) {
       try archiver.step(now: start.duration(to: .now))
       isAtEnd = options.untilEnd && archiver.isAtEnd
       report(archiver)
-      if archiver.fileCount != decidedFileCount {
+      let isTime = nextLook <= .now
+      if isTime {
+        nextLook = .now + .seconds(1)
+        // A version on another topic, or one that cannot be used, is refused by the processor, too.
+        if let next = try? record.next(), next.pipeline.definition.kafkaTopic == topic {
+          try archiver.adopt(next.pipeline, settings: settings(next), now: start.duration(to: .now))
+          isAtEnd = false
+        }
+      }
+      if archiver.fileCount != decidedFileCount || isTime && keeper?.isWaiting == true {
         decidedFileCount = archiver.fileCount
         try decide(&keeper, archiver.partitions)
       }
     }
     try archiver.finish(endingFiles: isAtEnd)
     report(archiver)
-    if isAtEnd { try decide(&keeper, archiver.partitions) }
+    if isAtEnd { try decideAll(&keeper, archiver.partitions) }
+  }
+
+  private func settings(_ version: PipelineVersion) -> ArchiveWriter.Settings {
+    let definition = version.pipeline.definition
+    var settings = ArchiveWriter.Settings(
+      root: root, pipeline: definition.name, version: version.number, schema: definition.schema,
+      eventTime: definition.eventTime?.field)
+    settings.keepsRaw = definition.archive.raw
+    settings.bloomFilters = Set(definition.archive.bloomFilters)
+    settings.failpoint = Failpoints.archive
+    return settings
+  }
+
+  /// Keeps the decisions of everything that is archived, once it is committed; what is not within a minute, next time.
+  private func decideAll(_ keeper: inout DecisionKeeper?, _ partitions: [TopicPartition]) throws {
+    let deadline = ContinuousClock.now + .seconds(60)
+    try decide(&keeper, partitions)
+    while keeper?.isWaiting == true, ContinuousClock.now < deadline, !isStopping.load(ordering: .relaxed) {
+      Thread.sleep(forTimeInterval: 0.1)
+      try decide(&keeper, partitions)
+    }
   }
 
   /// Keeps the decisions of what is archived. Where the disk takes no files, the next file is another try.
@@ -105,7 +132,7 @@ final class ArchiveRun: Sendable {
     do throws(StoreError) {
       try keeper?.step(of: partitions) { isStopping.load(ordering: .relaxed) && !options.untilEnd }
     } catch {
-      guard error.code == .file else { throw error }
+      guard error.code == .file || error.isRetryable else { throw error }
       state.withLock { $0.isHolding = error.message }
     }
   }

@@ -75,6 +75,7 @@ final class Housekeeping: Sendable {
     row.lagRecords = status.lagRecords
     row.memoryBytes = residentBytes()
     row.holding = status.isHolding
+    row.held = status.memory
     return row
   }
 }

@@ -68,6 +68,15 @@ struct MetricsFile {
     each("fraud_recovery_seconds", "gauge", "From when its partitions were given until their state was back.") {
       $0.reading.recovery?.restored
     }
+    each("fraud_buffered_bytes", "gauge", "Records read and not committed.") { Double($0.memory.bufferedBytes) }
+    each("fraud_buffered_bytes_max", "gauge", "What fraud_buffered_bytes stays below.") {
+      Double($0.memory.bufferedBytesMax)
+    }
+    each("fraud_state_bytes", "gauge", "What features remember, in memory.") { Double($0.memory.stateBytes) }
+    each("fraud_state_keys", "gauge", "Keys that features remember something of.") { Double($0.memory.stateKeys) }
+    each("fraud_state_delta_bytes", "gauge", "Stored changes that a restart reads behind the snapshots.") {
+      Double($0.memory.deltaBytes)
+    }
     each("fraud_memory_bytes", "gauge", "The memory that the process holds.") { _ in residentBytes().map(Double.init) }
     each("fraud_partitions", "gauge", "Partitions owned.") { Double($0.progress.count) }
     each("fraud_pipeline_version", "gauge", "The version in force here.") {

@@ -38,6 +38,9 @@ final class PipelineRun: Sendable {
     /// Where its first partitions began.
     var starts: [PartitionProgress] = []
     var lagRecords: Int64?
+    var memory = ProcessorMemory()
+    /// Where the version that runs sends alerts and rows of aggregations.
+    var outputTopics: [String] = []
     var reading = MeterReading()
     /// Set when it has ended: what ended it, if it failed.
     var isFinished = false
@@ -61,7 +64,9 @@ final class PipelineRun: Sendable {
     self.id = id
     self.version = version
     self.options = options
-    state = Mutex(Status(summary: RunSummary(pipeline: loaded.pipeline, version: version)))
+    var status = Status(summary: RunSummary(pipeline: loaded.pipeline, version: version))
+    status.outputTopics = loaded.pipeline.definition.outputTopics
+    state = Mutex(status)
   }
 
   var status: Status { state.withLock { $0 } }
@@ -188,8 +193,12 @@ final class PipelineRun: Sendable {
     }
     let (summary, conflicts) = (processor.committed, processor.conflicts)
     let reading = MeterReading(meter)
+    let memory = processor.memory
+    let outputTopics = processor.pipeline.definition.outputTopics
     state.withLock {
       $0.reading = reading
+      // At the end all is given back, which says nothing.
+      if !progress.isEmpty { $0.memory = memory }
       $0.summary = summary
       $0.commits = commits
       $0.conflicts = conflicts
@@ -198,6 +207,7 @@ final class PipelineRun: Sendable {
       $0.progress = progress
       if $0.starts.isEmpty { $0.starts = progress }
       $0.lagRecords = lag
+      $0.outputTopics = outputTopics
     }
   }
 }

@@ -104,18 +104,10 @@ struct ProcessCommand: ParsableCommand {
           return PipelineRun(loaded, id: id, version: version, options: options)
         }
         announce(runs)
-        let archives = runs.compactMap { run in
-          archive.map {
-            ArchiveRun(run.pipeline, version: run.version, lists: run.lists, root: $0, options: run.options)
-          }
-        }
+        let archives = runs.compactMap { run in archive.map { ArchiveRun(run, root: $0) } }
         for run in runs { run.start() }
         for archive in archives { archive.start() }
-        let relays = runs.compactMap { run in
-          AlertRelayRun(
-            pipeline: run.pipeline.definition.name, id: run.id, topics: run.pipeline.definition.outputTopics,
-            connection: connection, address: address)
-        }
+        let relays = runs.map { AlertRelayRun($0) }
         for relay in relays { relay.start() }
         let housekeeping = Housekeeping(address, for: runs)
         housekeeping.start()
@@ -252,10 +244,10 @@ struct ProcessCommand: ParsableCommand {
       let status = relay.status
       if let reason = status.isHolding {
         Terminal.standardError.message(
-          "\(relay.pipeline): messages wait for \(relay.target): \(reason)", style: .warning)
+          "\(relay.pipeline): messages wait for \(status.target): \(reason)", style: .warning)
       } else if status.published > 0 {
         Terminal.standardError.message(
-          "\(relay.pipeline): \(grouped(status.published)) messages published to \(relay.target)")
+          "\(relay.pipeline): \(grouped(status.published)) messages published to \(status.target)")
       }
     }
   }
@@ -280,7 +272,10 @@ struct ProcessCommand: ParsableCommand {
       "\(status.summary.pipeline): \(grouped(Int(Double(status.summary.events) / seconds))) events/s, event to commit"
       + " p50 \(milliseconds(status.reading.latency50)), p99 \(milliseconds(status.reading.latency99)),"
       + " \(grouped(status.commits)) commits, each p50 \(milliseconds(status.reading.commit50)),"
-      + " p99 \(milliseconds(status.reading.commit99))\(recovery(status.reading.recovery))"
+      + " p99 \(milliseconds(status.reading.commit99))\(recovery(status.reading.recovery)); held at most"
+      + " \(byteCount(Int64(status.memory.bufferedBytesPeak))) of records, limit"
+      + " \(byteCount(Int64(status.memory.bufferedBytesMax))); \(grouped(status.memory.stateKeys)) keys in"
+      + " \(byteCount(Int64(status.memory.stateBytes)))"
   }
 
   private func recovery(_ recovery: Recovery?) -> String {

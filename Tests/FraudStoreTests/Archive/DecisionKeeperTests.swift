@@ -121,4 +121,52 @@ import Testing
       #expect(try Self.content(root).isEmpty)
     }
   }
+
+  /// Each event is decided by the version that decided it when it was committed, and not before; features go on from one
+  /// version to the next.
+  @Test func eachVersionDecidesWhatItDecidedThen() throws {
+    try ArchiveTests.withFolder { root in
+      try BacktestTests.archive(root)
+      let directory = ArchiveDirectory(root: root)
+      let versions = try [900, 300].enumerated().map {
+        PipelineVersion(try BacktestTests.pipeline(BacktestTests.definition($0.element)), number: $0.offset + 1)
+      }
+      let count = BacktestTests.lines(partition: 0).count
+      // In the middle of a file, most likely; the other partition has only seen the first.
+      let switched = Int64(count / 2) * 2 + 10
+      var committed = Int64(count / 3) * 2 + 10
+      func history(of partition: TopicPartition) -> (versions: [DecidingVersion], committedOffset: Int64)? {
+        let first = DecidingVersion(fromOffset: 10, version: versions[0])
+        let second = DecidingVersion(fromOffset: switched, version: versions[1])
+        return partition.partition == 0 ? ([first, second], committed) : nil
+      }
+      func keep() throws -> Bool {
+        var keeper = DecisionKeeper(
+          directory, pipeline: versions[0].pipeline, version: 1,
+          history: { partition throws(StoreError) in history(of: partition) })
+        try keeper.step()
+        return keeper.isWaiting
+      }
+      func offset(_ row: [ParquetValue]) -> Int64 { if case .integer(let offset) = row[10] { offset } else { -1 } }
+      #expect(try keep())
+      let part = try Self.rows(root, DecisionKeeper.decisionsSet)
+      #expect(!part.isEmpty && part.allSatisfy { offset($0) < committed && $0[9] == .integer(0) })
+      committed = Int64(count) * 2 + 10
+      #expect(try keep())
+
+      var engine = Engine(versions[0].pipeline, version: 1)
+      var expected: [[ParquetValue]] = []
+      for (index, line) in BacktestTests.lines(partition: 0).enumerated() {
+        let offset = Int64(index) * 2 + 10
+        if offset == switched { engine.adopt(versions[1]) }
+        let scored = try engine.score(Array(line.utf8), offset: offset)
+        expected.append([
+          .text(scored.decision.verdict.rawValue), .integer(offset >= switched ? 2 : 1), .integer(offset),
+        ])
+      }
+      let rows = try Self.rows(root, DecisionKeeper.decisionsSet)
+      #expect(rows.map { [$0[2], $0[7], $0[10]] } == expected)
+      #expect(Set(expected.map { $0[0] }).count > 1)
+    }
+  }
 }

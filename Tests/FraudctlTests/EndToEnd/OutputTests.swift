@@ -117,6 +117,60 @@ struct ProcessOutputTests {
     return object?[key] as? String ?? ""
   }
 
+  @Test func aTopicOfAlertsIsFollowedWhileItRuns() async throws {
+    try await onThread {
+      let folder = try TestSite.makeFolder()
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      _ = try Program.run(["database", "migrate", "--database", database.url])
+      func apply(_ topic: String?) throws {
+        let text = """
+          name: p
+          kafka_topic: payments
+          \(topic.map { "alerts_topic: \($0)" } ?? "")
+          schema: [{name: id, type: string, nullable: false}, {name: amount, type: float, nullable: false}]
+          event_id: id
+          rules: [{id: every, rule_expression: "amount > 0"}]
+          """
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/p.yaml"))
+        let applied = try Program.run(["pipeline", "apply", folder + "/p.yaml", "--database", database.url])
+        #expect(applied.code == 0, "\(applied)")
+      }
+      let broker = try DevBroker()
+      for topic in ["payments", "first", "second"] { try broker.createTopic(named: topic, partitions: 1) }
+      func send(_ ids: Range<Int>) throws {
+        try TestSite.send(
+          ids.map { Array(#"{"id": "\#($0)", "amount": 5}"#.utf8) }, to: "payments", partitions: 1, of: broker)
+      }
+      try apply(nil)
+      let run = try Program([
+        "process", "--pipeline", "p", "--brokers", broker.bootstrapServers, "--database", database.url,
+      ])
+      func settled(_ count: Int) throws -> Bool {
+        try until(60) {
+          try database.count("SELECT count(*) FROM fraud.alerts") == count
+            && database.count("SELECT count(*) FROM fraud.alert_outbox") == 0
+        }
+      }
+      try send(0..<10)
+      #expect(try settled(10), "\(run.errors)")
+      for (number, topic) in ["first", "second"].enumerated() {
+        try apply(topic)
+        #expect(until(60) { run.errors.contains("p: version \(number + 2) in force") }, "\(run.errors)")
+        try send((number + 1) * 10..<(number + 2) * 10)
+        #expect(try settled((number + 2) * 10), "\(run.errors)")
+      }
+      run.send(SIGTERM)
+      #expect(run.wait().code == 0, "\(run.errors)")
+      for (topic, version) in [("first", 2), ("second", 3)] {
+        let ids = try database.text("SELECT alert_id FROM fraud.alerts WHERE pipeline_version = \(version)")
+          .split(separator: "\n").map(String.init)
+        #expect(ids.count == 10)
+        #expect(try read(topic, 10, broker).map { Self.text($0.value, "alert_id") }.sorted() == ids.sorted())
+      }
+    }
+  }
+
   private func read(_ topic: String, _ count: Int, _ broker: DevBroker) throws -> [(value: String, key: String?)] {
     var configuration = ConsumerConfiguration(
       connection: KafkaConnection(brokers: broker.bootstrapServers), group: "reader")

@@ -48,6 +48,23 @@ public struct AlertOutbox: ~Copyable, Sendable {
       "SELECT pg_advisory_unlock($1::int, $2::int)", [.integer(Self.lockClass), .integer(Int64(pipelineID))])
   }
 
+  /// The topic that this pipeline's alerts were relayed to last, by whoever did it.
+  public func lastTopic(on connection: inout PostgresConnection) throws(StoreError) -> String? {
+    let rows = try connection.query(
+      "SELECT topic FROM fraud.alert_relays WHERE pipeline_id = $1", [.integer(Int64(pipelineID))])
+    return rows.rowCount == 1 ? try rows.text(0, 0) : nil
+  }
+
+  /// Notes durably where alerts are relayed to from now on. Nothing that was relayed elsewhere may be in doubt any more.
+  public func begin(topic: String, on connection: inout PostgresConnection) throws(StoreError) {
+    try connection.transaction { connection throws(StoreError) in
+      try connection.execute("SET LOCAL synchronous_commit = on")
+      try connection.execute(
+        "UPDATE fraud.alert_relays SET topic = $3 WHERE pipeline_id = $1 AND owner = $2",
+        [.integer(Int64(pipelineID)), .id(owner), .text(topic)])
+    }
+  }
+
   /// Forgets a batch that the sink has.
   @discardableResult
   public func forget(_ batch: UniqueID, on connection: inout PostgresConnection) throws(StoreError) -> Int {

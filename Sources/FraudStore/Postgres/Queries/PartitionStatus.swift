@@ -31,6 +31,12 @@ public struct PartitionStatus: Sendable {
   public var holding: String?
   /// The memory that the owner holds.
   public var memoryBytes: Int64?
+  /// Of that, bytes of records that the owner has read and not committed, and what they stay below.
+  public var bufferedBytes: Int64?
+  /// See ``bufferedBytes``.
+  public var bufferedBytesMax: Int64?
+  /// Of that, what features remember of all partitions of the owner.
+  public var ownerStateBytes: Int64?
 
   /// The rows of `fraud.partitions`, by pipeline, topic and partition.
   ///
@@ -52,7 +58,7 @@ public struct PartitionStatus: Sendable {
           WHERE s.pipeline_id = p.pipeline_id AND s.topic = p.topic AND s.generation = p.generation
             AND s.partition = p.partition),
         r.commit_ms_p50, r.commit_ms_p99, r.latency_ms_p50, r.latency_ms_p99, r.events_per_second, r.holding,
-        r.memory_bytes
+        r.memory_bytes, r.buffered_bytes, r.buffered_bytes_max, r.state_bytes
       FROM fraud.partitions p JOIN fraud.pipelines n ON n.id = p.pipeline_id
       LEFT JOIN fraud.processes r ON r.pipeline_id = p.pipeline_id AND r.owner_name = p.owner_name
         AND p.released_at IS NULL AND r.updated_at > now() - interval '15 seconds'
@@ -84,7 +90,8 @@ public struct PartitionStatus: Sendable {
           stateBytes: try rows.required(rows.integer(row, 21)), commit50: try rows.double(row, 22),
           commit99: try rows.double(row, 23), latency50: try rows.double(row, 24), latency99: try rows.double(row, 25),
           eventsPerSecond: try rows.double(row, 26), holding: try rows.text(row, 27),
-          memoryBytes: try rows.integer(row, 28)))
+          memoryBytes: try rows.integer(row, 28), bufferedBytes: try rows.integer(row, 29),
+          bufferedBytesMax: try rows.integer(row, 30), ownerStateBytes: try rows.integer(row, 31)))
     }
     return partitions
   }

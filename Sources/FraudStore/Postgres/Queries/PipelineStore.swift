@@ -205,7 +205,7 @@ public enum PipelineStore {
   }
 
   /// The version in force, where it is another than the one that is known; its rules are left out.
-  static func inForce(
+  package static func inForce(
     _ id: Int, unless known: Int, on connection: inout PostgresConnection
   ) throws(StoreError) -> StoredPipeline? {
     // The number first: the definition is asked for only when it changes.

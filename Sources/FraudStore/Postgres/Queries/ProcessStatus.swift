@@ -1,3 +1,5 @@
+public import FraudCore
+
 /// How a process is that runs a pipeline: what it measures of itself, since its start.
 public struct ProcessStatus: Sendable {
   /// The pipeline's number.
@@ -28,6 +30,8 @@ public struct ProcessStatus: Sendable {
   public var lagRecords: Int64?
   /// The memory that it holds.
   public var memoryBytes: Int64?
+  /// What its processor holds.
+  public var held = ProcessorMemory()
   /// What it waits for.
   public var holding: String?
 
@@ -44,21 +48,26 @@ public struct ProcessStatus: Sendable {
       """
       WITH gone AS (DELETE FROM fraud.processes WHERE updated_at < now() - interval '1 day')
       INSERT INTO fraud.processes (pipeline_id, owner_name, started_at, pipeline_version, events, events_per_second,
-        alerts, commits, commit_ms_p50, commit_ms_p99, latency_ms_p50, latency_ms_p99, lag_records, memory_bytes, holding)
-      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
+        alerts, commits, commit_ms_p50, commit_ms_p99, latency_ms_p50, latency_ms_p99, lag_records, memory_bytes, holding,
+        buffered_bytes, buffered_bytes_max, state_bytes, state_keys, delta_bytes)
+      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
       WHERE EXISTS (SELECT FROM fraud.pipelines WHERE id = $1)
       ON CONFLICT (pipeline_id, owner_name) DO UPDATE SET updated_at = now(), started_at = excluded.started_at,
         pipeline_version = excluded.pipeline_version, events = excluded.events,
         events_per_second = excluded.events_per_second, alerts = excluded.alerts, commits = excluded.commits,
         commit_ms_p50 = excluded.commit_ms_p50, commit_ms_p99 = excluded.commit_ms_p99,
         latency_ms_p50 = excluded.latency_ms_p50, latency_ms_p99 = excluded.latency_ms_p99,
-        lag_records = excluded.lag_records, memory_bytes = excluded.memory_bytes, holding = excluded.holding
+        lag_records = excluded.lag_records, memory_bytes = excluded.memory_bytes, holding = excluded.holding,
+        buffered_bytes = excluded.buffered_bytes, buffered_bytes_max = excluded.buffered_bytes_max,
+        state_bytes = excluded.state_bytes, state_keys = excluded.state_keys, delta_bytes = excluded.delta_bytes
       """,
       [
         .integer(Int64(pipelineID)), .text(ownerName), .timestamp(startedAt), .integer(orNull: version.map(Int64.init)),
         .integer(Int64(events)), number(eventsPerSecond), .integer(Int64(alerts)), .integer(Int64(commits)),
         number(commit50), number(commit99), number(latency50), number(latency99), .integer(orNull: lagRecords),
-        .integer(orNull: memoryBytes), .text(orNull: holding),
+        .integer(orNull: memoryBytes), .text(orNull: holding), .integer(Int64(held.bufferedBytes)),
+        .integer(Int64(held.bufferedBytesMax)), .integer(Int64(held.stateBytes)), .integer(Int64(held.stateKeys)),
+        .integer(Int64(held.deltaBytes)),
       ])
   }
 
