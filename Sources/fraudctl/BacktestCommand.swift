@@ -25,11 +25,7 @@ struct BacktestCommand: ParsableCommand {
         fraudctl backtest --pipeline new.yaml --labels chargebacks.csv --output alerts.ndjson --json
       """)
 
-  @Option(help: ArgumentHelp("The definition to try, YAML or JSON.", valueName: "file"), completion: .file())
-  var pipeline: String
-
-  @Option(help: ArgumentHelp("A file that wins over that definition key by key. May be repeated.", valueName: "file"))
-  var overlay: [String] = []
+  @OptionGroup var definition: DefinitionOptions
 
   @Option(help: ArgumentHelp("The definition to compare with.", valueName: "file"), completion: .file())
   var against: String?
@@ -75,15 +71,15 @@ struct BacktestCommand: ParsableCommand {
   func run() throws {
     try reporting {
       Interruption.watch()
-      let tried = try version(pipeline, overlays: overlay)
-      let other = try against.map { try version($0) }
+      let tried = try version(definition.load(), of: definition.pipeline)
+      let other = try against.map { try version(LoadedPipeline(file: $0), of: $0) }
       var settings = Backtest.Settings(archivedPipeline: try archivedPipeline(tried, other))
       settings.times = try time.range()
       settings.warmUp = warmUp.flatMap { parseDuration($0) }
       settings.amountField = try amount(tried)
       if let labels {
         guard tried.pipeline.definition.eventID != nil else {
-          throw Failure.invalid("\(pipeline): --labels needs 'event_id', by which labels find their events")
+          throw Failure.invalid("\(definition.pipeline): --labels needs 'event_id', by which labels find their events")
         }
         settings.labels = try LabelFile.read(labels)
       }
@@ -109,8 +105,7 @@ struct BacktestCommand: ParsableCommand {
     }
   }
 
-  private func version(_ file: String, overlays: [String] = []) throws -> Backtest.Version {
-    let loaded = try LoadedPipeline(file: file, overlays: overlays)
+  private func version(_ loaded: LoadedPipeline, of file: String) throws -> Backtest.Version {
     if let stream = loaded.pipeline.definition.streams.first {
       throw Failure.invalid(
         "\(file) reads the stream '\(stream.name)', and the archive keeps the scored events alone: use"

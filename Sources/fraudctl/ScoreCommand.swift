@@ -23,11 +23,7 @@ struct ScoreCommand: ParsableCommand {
         fraudctl score --pipeline pipeline.yaml --input archive/ --emit none --summary summary.json --rejected bad.ndjson
       """)
 
-  @Option(help: ArgumentHelp("The pipeline's definition, YAML or JSON.", valueName: "file"), completion: .file())
-  var pipeline: String
-
-  @Option(help: ArgumentHelp("A file that wins over the definition key by key. May be repeated.", valueName: "file"))
-  var overlay: [String] = []
+  @OptionGroup var definition: DefinitionOptions
 
   @Option(
     help: ArgumentHelp("Events: a file, a folder, or - for stdin. May be repeated.", valueName: "file|dir|-"),
@@ -71,7 +67,7 @@ struct ScoreCommand: ParsableCommand {
   func run() throws {
     try reporting {
       Interruption.watch()
-      let loaded = try LoadedPipeline(file: pipeline, overlays: overlay)
+      let loaded = try definition.load()
       let inputs: [String]
       do throws(StoreError) {
         inputs = try InputFiles.expand(input)

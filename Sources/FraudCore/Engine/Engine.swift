@@ -264,6 +264,16 @@ extension Engine {
     return gravest ?? .critical
   }
 
+  /// Goes on with what other engines' features remembered.
+  ///
+  /// - Precondition: they are the features of this engine's pipeline.
+  public mutating func restore(_ features: FeatureState) {
+    precondition(
+      features.program.identity == pipeline.features.identity && features.program.layout == pipeline.features.layout,
+      "a state of other features")
+    self.features = features
+  }
+
   /// Whether there may be more to say of a row's features than their values.
   func hasFlags(row: Int) -> Bool {
     !pipeline.features.sketches.isEmpty || features.truncatedCount > 0 || isLate(row: row)

@@ -177,6 +177,18 @@ extension FeatureTable {
     return start..<end
   }
 
+  /// Puts every window where it is at a time, whatever was done to the list.
+  mutating func settleWindows(base: Int, ring: EventRing, layout: EventListLayout, at time: Int64) {
+    for window in layout.windows {
+      let range = covered(by: window, ring: ring, at: time)
+      clear(window, base: base, layout: layout)
+      for entry in range {
+        enter(entry, window, base: base, ring: ring, layout: layout, among: range.lowerBound..<entry)
+      }
+      setRange(range, of: window, base: base)
+    }
+  }
+
   // MARK: Accumulators
 
   private mutating func clear(_ window: EventListLayout.Window, base: Int, layout: EventListLayout) {

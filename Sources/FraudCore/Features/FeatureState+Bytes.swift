@@ -23,7 +23,7 @@ extension FeatureState {
   /// The whole state.
   ///
   /// - Complexity: O(k log k) in the count of keys, which are written in order.
-  package func snapshot() -> [UInt8] {
+  public func snapshot() -> [UInt8] {
     encode { tables[$0].allRecords() }
   }
 
@@ -53,7 +53,7 @@ extension FeatureState {
   /// Takes in a snapshot, a bucket or a delta; later ones replace what earlier ones said of a key.
   ///
   /// - Throws: ``StateFormatError`` where the bytes are no state or one of a later format. The state is then of no use.
-  package mutating func apply(_ bytes: [UInt8]) throws(StateFormatError) {
+  public mutating func apply(_ bytes: [UInt8]) throws(StateFormatError) {
     var reader = StateReader(bytes)
     guard try reader.word() == Self.magic else { throw reader.fail("these bytes are of another format") }
     let latest = Int64(bitPattern: try reader.word())

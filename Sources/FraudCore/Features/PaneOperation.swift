@@ -173,6 +173,23 @@ extension FeatureTable {
     }
   }
 
+  /// Adds what a pane of another table holds, of the same number.
+  mutating func merge(pane: Int, with other: Int, of table: FeatureTable, _ layout: PaneLayout, type: FieldType?) {
+    let count = heap.words[pane &+ 1]
+    heap.words[pane &+ 1] = count &+ table.heap.words[other &+ 1]
+    switch layout.content {
+    case .count: break
+    case .sum, .squares:
+      for word in stride(from: 2, to: layout.paneWords, by: 2) {
+        store(Double(bitPattern: table.heap.words[other &+ word]), squared: false, at: pane &+ word)
+        store(Double(bitPattern: table.heap.words[other &+ word &+ 1]), squared: false, at: pane &+ word)
+      }
+    case .least, .greatest:
+      let found = table.heap.words[other &+ 2]
+      if isBetter(found, than: heap.words[pane &+ 2], layout, type: type) { heap.words[pane &+ 2] = found }
+    }
+  }
+
   private mutating func store(_ x: Double, squared: Bool, at word: Int) {
     var sum = CompensatedSum(
       high: Double(bitPattern: heap.words[word]), low: Double(bitPattern: heap.words[word &+ 1]))

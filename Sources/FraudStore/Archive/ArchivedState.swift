@@ -57,7 +57,7 @@ extension ArchiveDirectory {
     let pipeline = engine.pipeline
     var warming = Warming(nextOffset: offsets.lowerBound)
     let files = try files(Filter(pipeline: pipeline.definition.name)).filter {
-      $0.topic == source.topic && $0.partition == source.partition && $0.offsets.lowerBound < offsets.upperBound
+      $0.topic == source.topic && $0.partition == source.partition && $0.offsets.overlaps(offsets)
     }
     guard let first = files.first else { return warming }
     guard try ArchiveNotes(open(first)).generation == source.generation else {

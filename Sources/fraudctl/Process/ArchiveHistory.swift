@@ -20,6 +20,12 @@ struct ArchiveHistory: Sendable {
   ) throws -> Bool {
     let pipeline = engine.pipeline
     let name = pipeline.definition.name
+    if let stream = pipeline.definition.streams.first {
+      Terminal.standardError.message(
+        "\(name): new features begin empty, since the archive holds no events of the stream '\(stream.name)'",
+        style: .warning)
+      return false
+    }
     let anew = engine
     var missing: Range<Int64>?
     var firstTime: Int64?

@@ -31,6 +31,17 @@ struct DatabaseOptions: ParsableArguments {
   }
 }
 
+/// A definition in a file, and files that win over it.
+struct DefinitionOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The pipeline's definition, YAML or JSON.", valueName: "file"), completion: .file())
+  var pipeline: String
+
+  @Option(help: ArgumentHelp("A file that wins over the definition key by key. May be repeated.", valueName: "file"))
+  var overlay: [String] = []
+
+  func load() throws -> LoadedPipeline { try LoadedPipeline(file: pipeline, overlays: overlay) }
+}
+
 /// How results are printed.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print JSON for scripts.")
