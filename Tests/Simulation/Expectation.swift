@@ -12,7 +12,7 @@ struct Expectation {
   ///
   /// - Returns: what is remembered in the end.
   mutating func process(
-    _ log: [[UInt8]?], of source: EventSource, _ activations: [(from: Int64, version: Int)]
+    _ log: [[UInt8]?], of source: EventSource, _ activations: [(from: Int64, version: Int)], poison: Set<Int64>
   ) throws -> [UInt8] {
     var activations = activations[...]
     var counts = EventCounts()
@@ -27,7 +27,8 @@ struct Expectation {
         engine = fresh
       }
       guard engine != nil else { continue }
-      try process(value, offset: Int64(offset), of: source, &engine!)
+      try process(
+        value, offset: Int64(offset), of: source, isPoison: poison.contains(Int64(offset)), &engine!)
     }
     if let engine { counts += EventCounts(engine.summary) }
     self.counts[source] = counts
@@ -35,7 +36,7 @@ struct Expectation {
   }
 
   private mutating func process(
-    _ value: [UInt8]?, offset: Int64, of source: EventSource, _ engine: inout Engine
+    _ value: [UInt8]?, offset: Int64, of source: EventSource, isPoison: Bool, _ engine: inout Engine
   ) throws {
     var batch = EventBatch(layout: engine.pipeline.layout, source: source, capacity: 1)
     let timestamp = (1_700_000_000_000 + offset) * 1_000
@@ -44,6 +45,10 @@ struct Expectation {
       batch.append(message: value.span, offset: offset, timestamp: timestamp)
     } else {
       batch.appendTombstone(offset: offset, timestamp: timestamp)
+    }
+    if isPoison {
+      rejected["\(source.partition)/\(offset)"] = engine.rejectUnseen(batch)
+      return
     }
     engine.process(&batch)
     for draft in engine.alerts {

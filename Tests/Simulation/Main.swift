@@ -19,6 +19,7 @@ struct Main {
     let failures = try await differences(range)
     for failure in failures.prefix(10) { print("seed \(failure.seed): \(failure.difference)") }
     print("\(seeds) seeds from \(first): \(failures.count) differ, \(start.duration(to: .now))")
+    fflush(nil)
     var isSound = failures.isEmpty
     for bug in SimulatedDatabase.Bug.allCases {
       let seed = try Simulation.firstSeed(thatShows: bug, among: 200)

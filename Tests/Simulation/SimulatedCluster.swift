@@ -4,6 +4,8 @@ import FraudCore
 final class SimulatedCluster {
   let topic = "payments"
   let partitions: [[[UInt8]?]]
+  /// Records that kill whoever evaluates them.
+  var poison: Set<Life.Place> = []
   private var members: [Int: Member] = [:]
 
   private struct Member {

@@ -1,4 +1,5 @@
 import FraudCore
+import Synchronization
 
 /// What went wrong with a simulated commit.
 struct SimulatedFailure: CommitFailure {
@@ -6,11 +7,33 @@ struct SimulatedFailure: CommitFailure {
   var isFenced = false
 }
 
+/// The end of a process, wherever it was.
+struct Death: Error {}
+
+/// Whether a process still lives, and which record killed it.
+final class Life: Sendable {
+  struct Place: Sendable, Hashable {
+    var partition: Int32
+    var offset: Int64
+  }
+
+  private let state = Mutex((isOver: false, cause: Place?.none))
+
+  var isOver: Bool { state.withLock { $0.isOver } }
+  var cause: Place? { state.withLock { $0.cause } }
+
+  /// Nothing that it does from now on reaches anybody.
+  func end(_ cause: Place? = nil) {
+    state.withLock { if !$0.isOver { $0 = (true, cause) } }
+  }
+}
+
 /// The database that all simulated processors share: partitions' rows, alerts and rejected events by their natural keys.
 final class SimulatedDatabase {
   struct Row {
     var owner: Int
     var progress: PartitionProgress
+    var isReleased = false
   }
 
   /// Bugs that the simulation must notice.
@@ -39,6 +62,14 @@ final class SimulatedDatabase {
     case activationLate
     /// The state goes on from a former owner's last commit although the offsets do not.
     case stateAhead
+    /// The record that a dead owner had in hand is taken for the one that killed it.
+    case everyNoteIsATrial
+    /// A trial that was survived stays on record.
+    case trialStays
+    /// The record that an owner has in hand is not noted.
+    case notesLost
+    /// An owner that leaves in the midst of its care leaves as if it had been through.
+    case releaseEndsCare
   }
 
   /// What is stored of a partition's features.
@@ -58,6 +89,9 @@ final class SimulatedDatabase {
   var activations: [EventSource: [(from: Int64, version: Int)]] = [:]
   /// Rows that were there already: the fence let something through that it should not have.
   var conflicts = 0
+  /// How many owners in a row each record has killed, and the most.
+  private var crashes: [Life.Place: Int] = [:]
+  private(set) var mostCrashes = 0
   private var applied = 0
   var isAway = false
   /// Commits under way whose connection is gone; they may still come to their end.
@@ -68,10 +102,13 @@ final class SimulatedDatabase {
 
   func take(_ source: EventSource, owner: Int, startOffset: Int64) -> PartitionProgress {
     if var row = rows[source] {
+      if !row.isReleased {
+        row.progress.crashCount = row.owner == owner ? max(1, row.progress.crashCount) : row.progress.crashCount + 1
+      }
       row.owner = owner
       row.progress.epoch += 1
-      // Nobody crashes in the middle of a record here, so that nobody comes under suspicion until its commit is done.
-      row.progress.crashCount = min(row.progress.crashCount + 1, Limits.crashesBeforeCommitCare - 1)
+      row.isReleased = false
+      if bug == .everyNoteIsATrial { row.progress.noted?.isTrial = true }
       rows[source] = row
       return row.progress
     }
@@ -80,6 +117,18 @@ final class SimulatedDatabase {
       batchID: nil, pipelineVersion: nil, watermark: nil, maxEventTime: nil, counts: EventCounts())
     rows[source] = Row(owner: owner, progress: progress)
     return progress
+  }
+
+  /// An owner died: of a record, or by chance. What nobody owns any more may die as it likes.
+  func countDeath(of member: Int, cause: Life.Place?) {
+    let owned = Set(rows.lazy.filter { $0.value.owner == member }.map(\.key.partition))
+    if let cause, owned.contains(cause.partition) {
+      crashes[cause, default: 0] += 1
+      mostCrashes = max(mostCrashes, crashes[cause] ?? 0)
+    } else {
+      // Several kills from outside may undo what was found out.
+      crashes = crashes.filter { !owned.contains($0.key.partition) }
+    }
   }
 
   /// One transaction. `nil` where the fence does not hold.
@@ -104,7 +153,9 @@ final class SimulatedDatabase {
       progress.counts += advance.counts
       progress.state = advance.stateChange?.state
       progress.pipelineVersion = unit.pipelineVersion
-      (progress.crashCount, progress.inFlightOffset) = (0, nil)
+      progress.crashCount = 0
+      progress.noted = rows[progress.source]?.progress.noted
+      if let noted = progress.noted, noted.offset < progress.nextOffset { progress.noted = nil }
       if advance.progress.pipelineVersion != unit.pipelineVersion {
         let from = bug == .activationLate ? advance.nextOffset : advance.progress.nextOffset
         activations[progress.source, default: []].append((from, unit.pipelineVersion))
@@ -176,61 +227,111 @@ final class SimulatedDatabase {
   }
 }
 
-/// One processor's connection to the database, with the faults of a network.
+/// One processor's connection to the database, with the faults of a network, and with the process dying before or after
+/// any call.
 final class SimulatedCommitter: Committer {
   private let database: SimulatedDatabase
   private let owner: Int
   private var random: SimulatedRandom
   /// Once in how many calls something goes wrong; 0 for never.
   var faults: Int
+  /// Once in how many calls the process dies; 0 for never.
+  var deaths: Int
+  let life = Life()
+  /// A record is being evaluated in its trial: killed from outside in this moment, the process would blame it.
+  private(set) var isInTrial = false
 
-  init(_ database: SimulatedDatabase, owner: Int, faults: Int, seed: UInt64) {
+  init(_ database: SimulatedDatabase, owner: Int, faults: Int, deaths: Int, seed: UInt64) {
     self.database = database
     self.owner = owner
     self.faults = faults
+    self.deaths = deaths
     random = SimulatedRandom(seed: seed)
   }
 
   func takeOwnership(pipelineID: Int, source: EventSource, startOffset: Int64) throws -> PartitionProgress {
-    if database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
-    // A transaction under way holds the row's lock: it comes to its end first.
-    settle(source)
-    return database.take(source, owner: owner, startOffset: startOffset)
+    try mortal {
+      if database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
+      // A transaction under way holds the row's lock: it comes to its end first.
+      settle(source)
+      return database.take(source, owner: owner, startOffset: startOffset)
+    }
   }
 
   func readState(of progress: PartitionProgress, _ body: (StoredBytes) throws -> Void) throws {
-    if database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
-    for part in database.state(of: progress.source) { try body(part) }
+    try mortal {
+      if database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
+      for part in database.state(of: progress.source) { try body(part) }
+    }
   }
 
   func commit(_ unit: CommitUnit) throws -> CommitOutcome {
-    if database.isAway { throw SimulatedFailure(isRetryable: true) }
-    if fails() {
-      switch Int.random(in: 0..<3, using: &random) {
-      case 0: break
-      case 1: _ = database.apply(unit, owner: owner)
-      default: database.inFlight.append((unit, owner))
+    try mortal {
+      isInTrial = false
+      if database.isAway { throw SimulatedFailure(isRetryable: true) }
+      if fails() {
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0: break
+        case 1: _ = database.apply(unit, owner: owner)
+        default: database.inFlight.append((unit, owner))
+        }
+        throw SimulatedFailure(isRetryable: true)
       }
-      throw SimulatedFailure(isRetryable: true)
-    }
-    for advance in unit.advances { settle(advance.progress.source) }
-    if let outcome = database.apply(unit, owner: owner) { return outcome }
-    if let outcome = database.resolve(unit, owner: owner) { return outcome }
-    throw SimulatedFailure(isFenced: true)
-  }
-
-  func noteInFlight(_ offset: Int64?, of progress: PartitionProgress) throws {
-    if offset != nil, database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
-    guard let row = database.rows[progress.source], row.owner == owner, row.progress.epoch == progress.epoch else {
+      for advance in unit.advances { settle(advance.progress.source) }
+      if let outcome = database.apply(unit, owner: owner) { return outcome }
+      if let outcome = database.resolve(unit, owner: owner) { return outcome }
       throw SimulatedFailure(isFenced: true)
     }
-    database.rows[progress.source]?.progress.inFlightOffset = offset
-    if offset == nil, fails() { throw SimulatedFailure(isRetryable: true) }
   }
 
-  func release(_ progress: [PartitionProgress]) throws {}
+  func note(_ record: PartitionProgress.NotedRecord?, of progress: PartitionProgress) throws {
+    // From the moment in which a trial is on record until it is off again the process does not die by chance.
+    if record?.isTrial == true {
+      try mortal {}
+      isInTrial = true
+    }
+    defer { if record?.isTrial != true { isInTrial = false } }
+    try mortal {
+      if record != nil, database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
+      guard let row = database.rows[progress.source], row.owner == owner, row.progress.epoch == progress.epoch,
+        row.progress.sequence == progress.sequence
+      else {
+        throw SimulatedFailure(isFenced: true)
+      }
+      if database.bug != .notesLost, database.bug != .trialStays || record != nil {
+        database.rows[progress.source]?.progress.noted = record
+      }
+      if record == nil, fails() { throw SimulatedFailure(isRetryable: true) }
+    }
+  }
+
+  func release(_ progress: [PartitionProgress]) throws {
+    try mortal {
+      if database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
+      for released in progress {
+        guard var row = database.rows[released.source], row.owner == owner, row.progress.epoch == released.epoch else {
+          continue
+        }
+        row.isReleased = true
+        (row.progress.crashCount, row.progress.noted) = (released.crashCount, released.noted)
+        if database.bug == .releaseEndsCare { (row.progress.crashCount, row.progress.noted) = (0, nil) }
+        database.rows[released.source] = row
+      }
+    }
+  }
 
   private func fails() -> Bool { faults > 0 && random.oneIn(faults) }
+
+  /// Makes a call, as long as the process lives: it may die before or after.
+  private func mortal<Result>(_ call: () throws -> Result) throws -> Result {
+    if life.isOver { throw Death() }
+    if deaths > 0, !isInTrial, random.oneIn(deaths) {
+      life.end()
+      if random.oneIn(2) { _ = try? call() }
+      throw Death()
+    }
+    return try call()
+  }
 
   /// What is under way on a row ends before anybody else gets its lock, as a commit or as a rollback.
   private func settle(_ source: EventSource) {

@@ -66,8 +66,10 @@ struct Simulation {
   func difference() throws -> String? {
     var random = SimulatedRandom(seed: seed)
     let cluster = SimulatedCluster(partitions: log(&random))
+    if random.oneIn(3) { cluster.poison = poison(of: cluster, &random) }
     guard let actual = try run(cluster, &random) else { return "it did not come to an end" }
     if actual.conflicts > 0 { return "\(actual.conflicts) rows were written twice" }
+    if actual.mostCrashes > 3 { return "a record made \(actual.mostCrashes) owners in a row crash" }
     var expected = Expectation()
     for partition in cluster.partitions.indices {
       let source = EventSource(topic: cluster.topic, generation: "dev", partition: Int32(partition))
@@ -75,7 +77,8 @@ struct Simulation {
       if log.isEmpty { continue }
       let activations = actual.activations[source] ?? []
       guard activations.first?.from == 0 else { return "partition \(partition) has no first version" }
-      let features = try expected.process(log, of: source, activations)
+      let poison = Set(cluster.poison.lazy.filter { $0.partition == partition }.map(\.offset))
+      let features = try expected.process(log, of: source, activations, poison: poison)
       guard let row = actual.rows[source]?.progress else { return "partition \(partition) is missing" }
       if row.nextOffset != Int64(log.count) { return "partition \(partition) ends at \(row.nextOffset)" }
       if row.counts != expected.counts[source] { return "partition \(partition) counts \(row.counts)" }
@@ -111,27 +114,38 @@ struct Simulation {
     }
   }
 
+  /// Some records that kill whoever evaluates them.
+  private func poison(of cluster: SimulatedCluster, _ random: inout SimulatedRandom) -> Set<Life.Place> {
+    var places: Set<Life.Place> = []
+    for (partition, log) in cluster.partitions.enumerated() where !log.isEmpty {
+      for _ in 0..<Int.random(in: 0...2, using: &random) {
+        let offset = Int64.random(in: 0..<Int64(log.count), using: &random)
+        places.insert(Life.Place(partition: Int32(partition), offset: offset))
+      }
+    }
+    return places
+  }
+
   /// Runs until everything is committed; `nil` if that takes longer than it may.
   private func run(_ cluster: SimulatedCluster, _ random: inout SimulatedRandom) throws -> SimulatedDatabase? {
     let database = SimulatedDatabase(bug: bug)
     var processors: [SimulatedProcessor] = []
     var nextMember = 0
-    func start() {
+    func start(deaths: Int) {
       processors.append(
-        SimulatedProcessor(cluster, database, member: nextMember, faults: 6, random: &random))
+        SimulatedProcessor(cluster, database, member: nextMember, faults: 6, deaths: deaths, random: &random))
       nextMember += 1
     }
-    start()
+    start(deaths: 80)
     var now = Duration.zero
     let chaos = 150
     for tick in 0..<20_000 {
       now += .milliseconds(Int.random(in: 1...30, using: &random))
       if tick < chaos {
-        if disturb(&processors, cluster, database, &random), processors.count < 3 { start() }
+        if disturb(&processors, cluster, database, &random), processors.count < 3 { start(deaths: 80) }
       } else if tick == chaos {
         database.isAway = false
         for processor in processors { processor.recover() }
-        if processors.isEmpty { start() }
       }
       for index in processors.indices.reversed() where !processors[index].isFrozen {
         if try !processors[index].step(now: now) {
@@ -139,7 +153,7 @@ struct Simulation {
           processors.remove(at: index)
         }
       }
-      if processors.isEmpty { start() }
+      if processors.isEmpty { start(deaths: tick < chaos ? 80 : 0) }
       if tick > chaos, database.isComplete(cluster) { return database }
     }
     return nil
@@ -155,11 +169,14 @@ struct Simulation {
     case 1 where !processors.isEmpty:
       // Death without a word.
       let index = Int.random(in: processors.indices, using: &random)
+      if processors[index].isInTrial { return false }
+      database.countDeath(of: processors[index].member, cause: nil)
       cluster.leave(processors[index].member)
       processors.remove(at: index)
     case 2 where !processors.isEmpty:
       // A process that stands still long enough to lose its partitions, and goes on later as if nothing had happened.
       let processor = processors[Int.random(in: processors.indices, using: &random)]
+      if processor.isInTrial { return false }
       processor.isFrozen = true
       if random.oneIn(2) { cluster.expire(processor.member) }
     case 3:
@@ -209,18 +226,24 @@ final class SimulatedProcessor {
   private var processor: Processor<SimulatedSource, SimulatedCommitter>
 
   init(
-    _ cluster: SimulatedCluster, _ database: SimulatedDatabase, member: Int, faults: Int,
+    _ cluster: SimulatedCluster, _ database: SimulatedDatabase, member: Int, faults: Int, deaths: Int,
     random: inout SimulatedRandom
   ) {
     self.member = member
     self.database = database
-    committer = SimulatedCommitter(database, owner: member, faults: faults, seed: random.next())
+    committer = SimulatedCommitter(database, owner: member, faults: faults, deaths: deaths, seed: random.next())
     var configuration = ProcessorConfiguration()
     configuration.commitEvents = Int.random(in: 1...20, using: &random)
     configuration.fencedPatience = .seconds(2)
     configuration.batchRows = 16
     configuration.state.deltaRows = Int.random(in: 1...4, using: &random)
     configuration.state.commitBytes = Int.random(in: 1...4_000, using: &random)
+    let (poison, life) = (cluster.poison, committer.life)
+    configuration.failpoint = { step, offset, partition in
+      guard "\(step)" == "take", let partition else { return }
+      let place = Life.Place(partition: partition.partition, offset: offset)
+      if poison.contains(place) { life.end(place) }
+    }
     var names = SimulatedRandom(seed: random.next())
     let version = Simulation.versions[database.version - 1]
     processor = Processor(
@@ -236,14 +259,20 @@ final class SimulatedProcessor {
         processor.adopt(Simulation.versions[database.version - 1])
       }
       try processor.step(now: now)
+      if committer.life.isOver { throw Death() }
       return true
+    } catch is Death {
+      database.countDeath(of: member, cause: committer.life.cause)
+      return false
     } catch let error as ProcessorError where error.code == .fenced {
       return false
     }
   }
 
+  var isInTrial: Bool { committer.isInTrial }
+
   func recover() {
     isFrozen = false
-    committer.faults = 0
+    (committer.faults, committer.deaths) = (0, 0)
   }
 }

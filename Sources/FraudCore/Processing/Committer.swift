@@ -18,25 +18,26 @@ public protocol Committer: ~Copyable {
   /// - Throws: a ``CommitFailure``, also where anything that should be stored is not or is damaged; what `body` throws.
   mutating func readState(of progress: PartitionProgress, _ body: (StoredBytes) throws -> Void) throws
 
-  /// Notes durably which record of a partition is about to be evaluated, or that it has been, with `nil`; the next commit of
-  /// the partition forgets it too. If the process dies in between, the next owner finds it in
-  /// ``PartitionProgress/inFlightOffset``. Only asked for after crashes.
+  /// Notes which record of a partition is about to be evaluated, or that it has been, with `nil`. A commit forgets the note
+  /// where it reaches beyond the record. If the process dies, the next owner finds it in ``PartitionProgress/noted``; a
+  /// store that falls over may forget it. Only asked for after crashes.
   ///
   /// - Throws: a ``CommitFailure``.
-  mutating func noteInFlight(_ offset: Int64?, of progress: PartitionProgress) throws
+  mutating func note(_ record: PartitionProgress.NotedRecord?, of progress: PartitionProgress) throws
 
   /// Commits a unit. Called again with the same unit after an error it commits it once, whatever became of the first try.
   ///
   /// - Throws: a ``CommitFailure``.
   mutating func commit(_ unit: CommitUnit) throws -> CommitOutcome
 
-  /// Says that partitions are free, as a courtesy to people who look.
+  /// Says that partitions are free: the next owner does not take this one for crashed. Stores their
+  /// ``PartitionProgress/crashCount`` and ``PartitionProgress/noted`` as they are given; nothing else depends on it.
   mutating func release(_ progress: [PartitionProgress]) throws
 }
 
 extension Committer where Self: ~Copyable {
   /// Notes nothing: a record that crashes its process then does so again and again.
-  public mutating func noteInFlight(_ offset: Int64?, of progress: PartitionProgress) throws {}
+  public mutating func note(_ record: PartitionProgress.NotedRecord?, of progress: PartitionProgress) throws {}
 }
 
 /// A part of a stored state.

@@ -2,7 +2,9 @@
 struct PartitionWorker {
   let partition: TopicPartition
   /// As of the last commit.
-  var progress: PartitionProgress
+  var progress: PartitionProgress {
+    didSet { if let known = suspect, known.offset < progress.nextOffset { suspect = nil } }
+  }
   /// The offset after the last record taken.
   private(set) var nextOffset: Int64
   var isAtEnd = false
@@ -23,12 +25,15 @@ struct PartitionWorker {
   private(set) var waiting: [WaitingRecord] = []
   /// The partition's end, reached behind what waits.
   private var endBehindWaiting: Int64?
-  /// Where care ends; `nil` without any.
-  private var carefulUntil: Int64?
   /// Bytes of the records taken since the last commit.
   private(set) var pendingBytes = 0
-  /// The record that made the last owners crash.
-  private var suspect: Int64?
+  /// Records that are still to be taken with care: at least all that the dead owner can have had in its hands.
+  private var carefulRecords = 0
+  /// The record that a careful owner had in its hands when it died.
+  private var suspect: PartitionProgress.NotedRecord?
+  /// Whether a record stays noted until its commit is done, and not only until it was evaluated: after so many crashes that
+  /// evaluating it cannot be what kills.
+  private(set) var staysNoted = false
 
   struct WaitingRecord {
     var offset: Int64
@@ -76,10 +81,9 @@ struct PartitionWorker {
     committedSummary = engine.summary
     online = OnlineFeatures(engine.pipeline)
     if journal != nil { self.engine.features.trackChanges() }
-    suspect = progress.inFlightOffset
-    if suspect == nil, progress.crashCount >= Limits.crashesBeforeCare {
-      carefulUntil = progress.nextOffset.addingReportingOverflow(Int64(2 * configuration.commitEvents)).partialValue
-    }
+    suspect = progress.noted
+    if progress.crashCount > 0 { carefulRecords = configuration.recordsInHand }
+    staysNoted = progress.crashCount >= Limits.crashesBeforeCommitCare
   }
 
   /// Gives features that are not those stored what they would remember had they been there all along, where the events are
@@ -133,7 +137,7 @@ struct PartitionWorker {
     }
     worker.isAtEnd = isAtEnd
     (worker.waiting, worker.endBehindWaiting) = (waiting, endBehindWaiting)
-    (worker.carefulUntil, worker.suspect) = (carefulUntil, suspect)
+    (worker.carefulRecords, worker.suspect, worker.staysNoted) = (carefulRecords, suspect, staysNoted)
     return worker
   }
 
@@ -151,7 +155,33 @@ struct PartitionWorker {
   var pendingCount: Int { Int(clamping: nextOffset - progress.nextOffset) }
 
   /// Whether records are taken one by one.
-  var isCareful: Bool { carefulUntil != nil || !waiting.isEmpty }
+  var isCareful: Bool { carefulRecords > 0 || suspect != nil || !waiting.isEmpty }
+
+  /// Whether what was taken must be committed before the next record is: a record that was rejected unseen stays noted until
+  /// then, and of a record that stays noted its commit is a part.
+  var mustCommit: Bool {
+    pendingCount > 0 && (staysNoted || suspect.map { $0.isTrial && $0.offset < nextOffset } ?? false)
+  }
+
+  /// What is to be noted before the first of those that wait is taken, if anything.
+  ///
+  /// Those before a suspect were evaluated well by the owner that died with it, so that its note stands until its trial.
+  var nextNote: PartitionProgress.NotedRecord? {
+    guard let offset = waiting.first?.offset else { return nil }
+    if let suspect, offset <= suspect.offset, !staysNoted || offset == suspect.offset {
+      let isTrial = offset == suspect.offset && !suspect.isTrial
+      return isTrial ? PartitionProgress.NotedRecord(offset: offset, isTrial: true) : nil
+    }
+    return carefulRecords > 0 ? PartitionProgress.NotedRecord(offset: offset, isTrial: false) : nil
+  }
+
+  /// What the next owner is to know where this one leaves of its own will: care goes on until it is over.
+  var progressToRelease: PartitionProgress {
+    var progress = progress
+    progress.crashCount = isCareful ? max(1, progress.crashCount) : 0
+    progress.noted = suspect
+    return progress
+  }
 
   /// Keeps records to be taken one by one.
   mutating func wait(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>) {
@@ -166,12 +196,17 @@ struct PartitionWorker {
 
   /// Takes the first of those that wait. With the last one care may end.
   mutating func takeWaiting(failpoint: ProcessorConfiguration.Failpoint?) {
-    guard let record = waiting.first else { return }
-    failpoint?("take", record.offset, partition)
-    waiting.removeFirst()
-    append(record.value, offset: record.offset, timestamp: record.timestamp)
-    evaluate()
-    if let end = carefulUntil, nextOffset >= end { carefulUntil = nil }
+    guard !waiting.isEmpty else { return }
+    let record = waiting.removeFirst()
+    if let suspect, suspect.isTrial, suspect.offset == record.offset {
+      reject(record)
+    } else {
+      failpoint?("take", record.offset, partition)
+      append(record.value, offset: record.offset, timestamp: record.timestamp)
+      evaluate()
+    }
+    if let known = suspect, known.offset <= record.offset, !known.isTrial { suspect = nil }
+    carefulRecords = max(0, carefulRecords - 1)
     if waiting.isEmpty, let end = endBehindWaiting { reachEnd(end) }
   }
 
@@ -188,10 +223,6 @@ struct PartitionWorker {
   ) {
     for message in messages where message.offset >= nextOffset {
       let timestamp = Self.microseconds(message.timestampMilliseconds)
-      if message.offset == suspect {
-        reject(message.value.map { range in range.map { bytes[$0] } }, offset: message.offset, timestamp: timestamp)
-        continue
-      }
       failpoint?("take", message.offset, partition)
       if !batch.hasRoom(forMessageOf: message.value?.count ?? 0) { evaluate() }
       if let value = message.value {
@@ -219,10 +250,8 @@ struct PartitionWorker {
   }
 
   /// Keeps a record that made its owners crash among the rejected, unseen.
-  private mutating func reject(_ value: [UInt8]?, offset: Int64, timestamp: Int64?) {
-    evaluate()
-    suspect = nil
-    append(value, offset: offset, timestamp: timestamp)
+  private mutating func reject(_ record: WaitingRecord) {
+    append(record.value, offset: record.offset, timestamp: record.timestamp)
     if let record = engine.rejectUnseen(batch) { rejected.append(record) }
     batch.removeAll()
   }
@@ -235,6 +264,7 @@ struct PartitionWorker {
       return
     }
     endBehindWaiting = nil
+    if let known = suspect, known.offset < offset, !known.isTrial { suspect = nil }
     nextOffset = max(nextOffset, offset)
     isAtEnd = true
   }

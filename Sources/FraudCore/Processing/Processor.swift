@@ -24,6 +24,9 @@ public struct ProcessorConfiguration: Sendable {
     @Sendable (_ engine: inout Engine, _ source: EventSource, _ offsets: Range<Int64>) throws -> Bool
   /// Events that are evaluated at once.
   package var batchRows = Limits.batchRows
+  /// Records of a partition at most that a processor has taken and not committed: a commit becomes due in the midst of one
+  /// poll's.
+  var recordsInHand: Int { commitEvents + Limits.batchRows }
 
   package struct StateLimits: Sendable {
     package var deltaRows = Limits.stateDeltaRows
@@ -107,6 +110,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   private var bufferedBytesPeak = 0
   private var fencedUntil: Duration?
   private var wanted: WantedPartitions?
+  /// When records may be taken with care again, after the store was away.
+  private var nextCare = Duration.zero
 
   /// Partitions that the source gave and the store has not granted yet.
   private struct WantedPartitions {
@@ -231,7 +236,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   /// the load, and a store that takes longer gets fewer and larger ones. A source ends a poll with each partition's end;
   /// taking a poll a commit would keep a processor that is behind there forever.
   private mutating func readWhatThereIs(now: Duration) throws {
-    var timeout = configuration.pollTimeout
+    // Records that wait for their turn are not to wait for others.
+    var timeout = workers.allSatisfy(\.waiting.isEmpty) || now < nextCare ? configuration.pollTimeout : .zero
     for _ in 0..<Self.pollsMax {
       let event = try source.poll(into: &records, timeout: timeout)
       let hasRecords = !records.isEmpty
@@ -257,7 +263,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   public mutating func finish(now: Duration) throws {
     if held != nil { try retry(now: now) }
     if held == nil { try commit(now: now) }
-    try? store.release(progress)
+    try? store.release(workers.map(\.progressToRelease))
     workers = []
   }
 
@@ -278,32 +284,49 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     if !records.isEmpty { bufferedBytesPeak = max(bufferedBytesPeak, bufferedBytes) }
   }
 
-  /// Evaluates and commits records one by one, each noted before: after crashes without progress, so that the next one
-  /// tells which record it was.
+  /// Evaluates records one by one, each noted before, so that the next owner knows which one this process died with.
+  ///
+  /// A process that is killed from outside leaves a note, too. So the record is only suspected: the next owner puts it to
+  /// the trial, with a note that stands for no longer than it takes to evaluate the record, and only a record whose trial
+  /// was survived by nobody is rejected unseen.
   private mutating func takeCarefully(now: Duration) throws {
-    if held == nil { try commit(now: now) }
-    var budget = Limits.batchRows
-    while held == nil, budget > 0, let index = workers.firstIndex(where: { !$0.waiting.isEmpty }) {
-      budget -= 1
-      let progress = workers[index].progress
-      do {
-        try store.noteInFlight(workers[index].waiting[0].offset, of: progress)
-        workers[index].takeWaiting(failpoint: configuration.failpoint)
-        // A process that is killed from outside while it commits must not cast suspicion on the record.
-        if progress.crashCount < Limits.crashesBeforeCommitCare { try store.noteInFlight(nil, of: progress) }
-      } catch let failure as any CommitFailure where failure.isRetryable {
-        // The record stays, or its commit tells.
-        if workers[index].pendingCount == 0 { return }
-      } catch let failure as any CommitFailure where failure.isFenced {
-        return try leave(failure, now: now)
+    for _ in 0..<Limits.carefulRecordsPerStep {
+      guard held == nil, now >= nextCare, let index = workers.firstIndex(where: { !$0.waiting.isEmpty }) else { return }
+      let (partition, staysNoted) = (workers[index].partition, workers[index].staysNoted)
+      if workers.contains(where: \.mustCommit) {
+        try commit(now: now)
+        continue
       }
-      try commit(now: now)
-      if let index = workers.firstIndex(where: { $0.progress.source == progress.source }),
+      let note = workers[index].nextNote
+      if let note, try !store(note, of: workers[index].progress, now: now) { return }
+      workers[index].takeWaiting(failpoint: configuration.failpoint)
+      if commitDue == nil { commitDue = now + configuration.commitInterval }
+      // Where this fails the next note or commit takes it back.
+      if note?.isTrial == true, !staysNoted { _ = try store(nil, of: workers[index].progress, now: now) }
+      if workers.reduce(0, { $0 + $1.pendingCount }) >= configuration.commitEvents { try commit(now: now) }
+      if held == nil, let index = workers.firstIndex(where: { $0.partition == partition }),
         workers[index].waiting.isEmpty
       {
-        try source.resume([workers[index].partition])
+        try source.resume([partition])
       }
     }
+  }
+
+  /// Stores a note. `false` where the store is away or the partitions are another's.
+  private mutating func store(
+    _ note: PartitionProgress.NotedRecord?, of progress: PartitionProgress, now: Duration
+  ) throws -> Bool {
+    do {
+      try store.note(note, of: progress)
+      if case .holding = phase { phase = .running }
+      return true
+    } catch let failure as any CommitFailure where failure.isRetryable {
+      nextCare = now + configuration.retryDelay.lowerBound
+      phase = .holding("\(failure)")
+    } catch let failure as any CommitFailure where failure.isFenced {
+      try leave(failure, now: now)
+    }
+    return false
   }
 
   private func isCommitDue(now: Duration) -> Bool {
@@ -323,7 +346,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     case .revoked:
       if held != nil { try retry(now: now) }
       if held == nil { try commit(now: now) }
-      try? store.release(progress)
+      try? store.release(workers.map(\.progressToRelease))
       try drop()
     case .lost:
       try drop()

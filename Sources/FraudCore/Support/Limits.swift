@@ -114,12 +114,12 @@ public enum Limits {
   /// Bytes of buckets that one commit rewrites, so that it takes some tenths of a second at most.
   public static let stateCommitBytes = 8 << 20
 
-  /// Crashes in a row, without a commit in between, after which records are taken one by one: the third tells which one it
-  /// was.
-  public static let crashesBeforeCare = 2
-
-  /// Crashes in a row after which a record is suspected until its commit is done, and not only until it was evaluated.
+  /// Crashes in a row, without a commit in between, after which a record is suspected until its commit is done, and not
+  /// only until it was evaluated.
   public static let crashesBeforeCommitCare = 4
+
+  /// Records that are taken with care before the source is polled again.
+  public static let carefulRecordsPerStep = 64
 
   /// Bytes of one stored delta or bucket, which is what PostgreSQL takes as one value.
   public static let stateBlobBytes = 1 << 30

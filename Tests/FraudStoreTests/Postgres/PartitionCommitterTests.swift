@@ -106,6 +106,43 @@ private final class Answer: Sendable {
     #expect(committed.progress.first?.nextOffset == 5)
   }
 
+  /// A note survives its process and is forgotten by a commit that reaches beyond it; who leaves in good order says what the
+  /// next owner is to know.
+  @Test func aNoteTellsWhatAnOwnerDiedWith() throws {
+    func take(_ committer: inout PartitionCommitter) throws -> PartitionProgress {
+      try committer.takeOwnership(pipelineID: 1, source: source, startOffset: 0)
+    }
+    var first = PartitionCommitter(address, ownerName: "first")
+    let start = try take(&first)
+    #expect(start.crashCount == 0 && start.noted == nil)
+    let suspect = PartitionProgress.NotedRecord(offset: 7, isTrial: false)
+    try first.note(suspect, of: start)
+    // Taken again by the same process: nobody died, yet what it was careful for is not over.
+    let again = try take(&first)
+    #expect(again.crashCount == 1 && again.noted == suspect)
+
+    var second = PartitionCommitter(address, ownerName: "second")
+    let taken = try take(&second)
+    #expect(taken.crashCount == 2 && taken.noted == suspect)
+    #expect(throws: StoreError.self) { try first.note(nil, of: again) }
+    let trial = PartitionProgress.NotedRecord(offset: 7, isTrial: true)
+    try second.note(trial, of: taken)
+    let before = try #require(second.commit(unit(taken, to: 7)).progress.first)
+    #expect(before.crashCount == 0 && before.noted == suspect)
+
+    var third = PartitionCommitter(address, ownerName: "third")
+    let guilty = try take(&third)
+    #expect(guilty.crashCount == 1 && guilty.noted == trial)
+    var beyond = try #require(third.commit(unit(guilty, to: 8)).progress.first)
+    #expect(beyond.noted == nil)
+    beyond.crashCount = 1
+    beyond.noted = PartitionProgress.NotedRecord(offset: 9, isTrial: false)
+    try third.release([beyond])
+    var last = PartitionCommitter(address, ownerName: "last")
+    let free = try take(&last)
+    #expect(free.crashCount == 1 && free.noted == beyond.noted)
+  }
+
   /// One partition of a unit that is not ours any more holds back the others.
   @Test func aUnitIsCommittedWholeOrNotAtAll() throws {
     let second = EventSource(topic: "t", generation: "dev", partition: 1)

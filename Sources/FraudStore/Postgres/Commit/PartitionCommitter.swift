@@ -99,8 +99,9 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
           VALUES ($1, $2, $3, $4, $5, $6, 1, pg_backend_pid(), $7, $7)
           ON CONFLICT (pipeline_id, topic, generation, partition) DO UPDATE
             SET owner = $5, owner_name = $6, epoch = p.epoch + 1, backend_pid = pg_backend_pid(), owned_at = now(),
-              crash_count = CASE WHEN p.released_at IS NULL THEN p.crash_count + 1 ELSE 0 END,
-              inflight_offset = CASE WHEN p.released_at IS NULL THEN p.inflight_offset END, released_at = NULL
+              crash_count = CASE WHEN p.released_at IS NOT NULL THEN p.crash_count
+                WHEN p.owner = $5 THEN greatest(p.crash_count, 1) ELSE p.crash_count + 1 END,
+              released_at = NULL
           RETURNING \(Self.columns)
           """, parameters)
         return try Self.progress(row, pipelineID, source)
@@ -108,15 +109,19 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     }
   }
 
-  /// Says that a partition is free, for people who look at the table. It is only a courtesy: ownership ends when another
-  /// process takes it.
+  /// Says that partitions are free, for people who look at the table and so that the next owner does not take this one for
+  /// crashed. Ownership ends when another process takes them.
   public mutating func release(_ progress: [PartitionProgress]) throws(StoreError) {
     for partition in progress {
-      let parameters = Self.key(partition.pipelineID, partition.source) + [.id(owner), .integer(partition.epoch)]
+      let parameters =
+        Self.key(partition.pipelineID, partition.source) + [
+          .id(owner), .integer(partition.epoch), .integer(Int64(partition.crashCount)),
+        ] + Self.note(partition.noted)
       _ = try withConnection { connection throws(StoreError) in
         try connection.execute(
           """
-          UPDATE fraud.partitions SET released_at = now()
+          UPDATE fraud.partitions
+          SET released_at = now(), crash_count = $7, inflight_offset = $8, inflight_trial = $9
           WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4 AND owner = $5 AND epoch = $6
           """, parameters)
       }
@@ -132,20 +137,32 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     }
   }
 
-  /// Notes durably which record is about to be evaluated.
-  public mutating func noteInFlight(_ offset: Int64?, of progress: PartitionProgress) throws(StoreError) {
-    let owner = self.owner
-    let rows = try withConnection { connection throws(StoreError) in
-      try connection.execute(
-        """
-        UPDATE fraud.partitions SET inflight_offset = $8
-        WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
-          AND owner = $5 AND epoch = $6 AND seq = $7
-        """,
-        Self.key(progress.pipelineID, progress.source)
-          + [.id(owner), .integer(progress.epoch), .integer(progress.sequence), .integer(orNull: offset)])
+  /// Notes which record is about to be evaluated.
+  ///
+  /// - Complexity: one round trip, and no wait for the disk: the note is to survive this process, not the server.
+  public mutating func note(
+    _ record: PartitionProgress.NotedRecord?, of progress: PartitionProgress
+  ) throws(StoreError) {
+    let update: CommitRows.Statement = (
+      """
+      UPDATE fraud.partitions SET inflight_offset = $8, inflight_trial = $9
+      WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
+        AND owner = $5 AND epoch = $6 AND seq = $7
+      """,
+      Self.key(progress.pipelineID, progress.source)
+        + [.id(owner), .integer(progress.epoch), .integer(progress.sequence)] + Self.note(record)
+    )
+    let counts = try withConnection { connection throws(StoreError) in
+      do throws(StoreError) {
+        return try connection.pipeline([
+          ("BEGIN", []), ("SET LOCAL synchronous_commit = off", []), update, ("COMMIT", []),
+        ])
+      } catch {
+        connection.rollback()
+        throw error
+      }
     }
-    guard rows == 1 else {
+    guard counts[2] == 1 else {
       throw StoreError(
         code: .fenced,
         message: "another process has taken \(progress.source.topic), partition \(progress.source.partition)")
@@ -235,7 +252,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         max_event_time = $13, accepted = accepted + $14, rejected = rejected + $15, skipped = skipped + $16,
         late = late + $17, unknown_fields = unknown_fields + $18, decisions = decisions + $19, alerts = alerts + $20,
         positives = positives + $21, state_identity = $22, snapshot_seq = $23, state_buckets = $24,
-        crash_count = 0, inflight_offset = NULL, committed_at = now(), backend_pid = pg_backend_pid()
+        crash_count = 0, inflight_offset = CASE WHEN inflight_offset >= $9 THEN inflight_offset END,
+        inflight_trial = inflight_trial AND coalesce(inflight_offset >= $9, false), committed_at = now(), backend_pid = pg_backend_pid()
       WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
         AND owner = $5 AND epoch = $6 AND next_offset = $7 AND seq = $8
       """,
@@ -293,7 +311,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     progress.maxEventTime = advance.maxEventTime
     progress.counts += advance.counts
     progress.state = advance.stateChange?.state
-    (progress.crashCount, progress.inFlightOffset) = (0, nil)
+    progress.crashCount = 0
+    if let noted = progress.noted, noted.offset < advance.nextOffset { progress.noted = nil }
     return progress
   }
 
@@ -326,6 +345,10 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     ]
   }
 
+  private static func note(_ record: PartitionProgress.NotedRecord?) -> [PostgresValue] {
+    [.integer(orNull: record?.offset), .boolean(record?.isTrial ?? false)]
+  }
+
   private static func order(_ a: EventSource, _ b: EventSource) -> Bool {
     (a.topic, a.generation, a.partition) < (b.topic, b.generation, b.partition)
   }
@@ -333,7 +356,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   private static let columns = """
     epoch, start_offset, next_offset, seq, batch_id, pipeline_version, watermark, max_event_time, accepted, rejected,
     skipped, late, unknown_fields, decisions, alerts, positives, state_identity, snapshot_seq, state_buckets,
-    crash_count, inflight_offset
+    crash_count, inflight_offset, inflight_trial
     """
 
   private static func progress(
@@ -361,7 +384,9 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       pipelineVersion: try row.integer(0, 5).map(Int.init), watermark: try row.timestamp(0, 6),
       maxEventTime: try row.timestamp(0, 7), counts: counts, state: state)
     progress.crashCount = Int(try row.required(row.integer(0, 19)))
-    progress.inFlightOffset = try row.integer(0, 20)
+    if let offset = try row.integer(0, 20) {
+      progress.noted = PartitionProgress.NotedRecord(offset: offset, isTrial: try row.required(row.boolean(0, 21)))
+    }
     return progress
   }
 }
