@@ -131,9 +131,13 @@ struct Simulation {
     let database = SimulatedDatabase(bug: bug)
     var processors: [SimulatedProcessor] = []
     var nextMember = 0
+    // The same for all: what a dead owner can have had in hand is known by what its next one may have.
+    let commitEvents = Int.random(in: 1...20, using: &random)
     func start(deaths: Int) {
       processors.append(
-        SimulatedProcessor(cluster, database, member: nextMember, faults: 6, deaths: deaths, random: &random))
+        SimulatedProcessor(
+          cluster, database, member: nextMember, faults: 6, deaths: deaths, commitEvents: commitEvents,
+          random: &random))
       nextMember += 1
     }
     start(deaths: 80)
@@ -227,13 +231,13 @@ final class SimulatedProcessor {
 
   init(
     _ cluster: SimulatedCluster, _ database: SimulatedDatabase, member: Int, faults: Int, deaths: Int,
-    random: inout SimulatedRandom
+    commitEvents: Int, random: inout SimulatedRandom
   ) {
     self.member = member
     self.database = database
     committer = SimulatedCommitter(database, owner: member, faults: faults, deaths: deaths, seed: random.next())
     var configuration = ProcessorConfiguration()
-    configuration.commitEvents = Int.random(in: 1...20, using: &random)
+    configuration.commitEvents = commitEvents
     configuration.fencedPatience = .seconds(2)
     configuration.batchRows = 16
     configuration.state.deltaRows = Int.random(in: 1...4, using: &random)

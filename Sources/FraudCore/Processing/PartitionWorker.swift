@@ -83,7 +83,8 @@ struct PartitionWorker {
     if journal != nil { self.engine.features.trackChanges() }
     suspect = progress.noted
     if progress.crashCount > 0 { carefulRecords = configuration.recordsInHand }
-    staysNoted = progress.crashCount >= Limits.crashesBeforeCommitCare
+    // A suspect's note gives way to others' only where its owners still crash before they come to it.
+    staysNoted = progress.crashCount >= Limits.crashesBeforeCommitCare * (suspect == nil ? 1 : 2)
   }
 
   /// Gives features that are not those stored what they would remember had they been there all along, where the events are

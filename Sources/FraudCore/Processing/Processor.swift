@@ -26,7 +26,7 @@ public struct ProcessorConfiguration: Sendable {
   package var batchRows = Limits.batchRows
   /// Records of a partition at most that a processor has taken and not committed: a commit becomes due in the midst of one
   /// poll's.
-  var recordsInHand: Int { commitEvents + Limits.batchRows }
+  var recordsInHand: Int { commitEvents + batchRows }
 
   package struct StateLimits: Sendable {
     package var deltaRows = Limits.stateDeltaRows
