@@ -303,7 +303,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       if commitDue == nil { commitDue = now + configuration.commitInterval }
       // Where this fails the next note or commit takes it back.
       if note?.isTrial == true, !staysNoted { _ = try store(nil, of: workers[index].progress, now: now) }
-      if workers.reduce(0, { $0 + $1.pendingCount }) >= configuration.commitEvents { try commit(now: now) }
+      if isCommitFull { try commit(now: now) }
       if held == nil, let index = workers.firstIndex(where: { $0.partition == partition }),
         workers[index].waiting.isEmpty
       {
