@@ -237,7 +237,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   /// taking a poll a commit would keep a processor that is behind there forever.
   private mutating func readWhatThereIs(now: Duration) throws {
     // Records that wait for their turn are not to wait for others.
-    var timeout = workers.allSatisfy(\.waiting.isEmpty) || now < nextCare ? configuration.pollTimeout : .zero
+    let canTakeMore = held == nil && now >= nextCare && !workers.allSatisfy(\.waiting.isEmpty)
+    var timeout = canTakeMore ? .zero : configuration.pollTimeout
     for _ in 0..<Self.pollsMax {
       let event = try source.poll(into: &records, timeout: timeout)
       let hasRecords = !records.isEmpty
