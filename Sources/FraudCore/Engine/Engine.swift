@@ -337,12 +337,7 @@ extension Engine {
 
   /// A rejected event of the last batch as it is kept.
   package func record(_ event: RejectedEvent, of batch: EventBatch) -> RejectedRecord {
-    let position = event.position
-    let payload = position.count < 0 ? nil : Array(batch.bytes[position.start..<position.start + position.count])
-    return RejectedRecord(
-      source: batch.source, offset: position.offset, line: position.line > 0 ? position.line : nil,
-      reason: event.reason.rawValue, detail: event.detail, field: event.field,
-      payload: payload.map { redaction.masked(rejected: $0) })
+    RejectedRecord(event, of: batch, redaction)
   }
 
   /// Rejects the one message that waits in a batch, without looking at it: it made a process crash.
@@ -358,6 +353,18 @@ extension Engine {
   /// The latest event time of a batch's rows.
   package func latestEventTime(of batch: EventBatch) -> Int64? {
     (0..<batch.rowCount).lazy.compactMap { pipeline.eventTime(row: $0, batch: batch) }.max()
+  }
+}
+
+extension RejectedRecord {
+  /// An event that was rejected from a batch, as it is kept.
+  init(_ event: RejectedEvent, of batch: EventBatch, _ redaction: Redaction) {
+    let position = event.position
+    let payload = position.count < 0 ? nil : Array(batch.bytes[position.start..<position.start + position.count])
+    self.init(
+      source: batch.source, offset: position.offset, line: position.line > 0 ? position.line : nil,
+      reason: event.reason.rawValue, detail: event.detail, field: event.field,
+      payload: payload.map { redaction.masked(rejected: $0) })
   }
 }
 

@@ -97,6 +97,9 @@ extension Engine {
     }
   }
 
+  /// Counts fields of scored events that no schema declares.
+  mutating func count(unknownFields: Int) { summary.unknownFields += unknownFields }
+
   /// Evaluates all events that were taken.
   package mutating func evaluateTaken(emit: (inout Engine, EventBatch) throws -> Void) rethrows {
     guard var events = merging.take() else { return }

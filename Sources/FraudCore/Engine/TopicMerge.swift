@@ -22,6 +22,8 @@ package struct TopicMerge: Sendable {
   struct Portion: Sendable {
     var batch: EventBatch
     var times: [Int64]
+    /// Fields of its events that no schema declares.
+    var unknownFields: Int
   }
 
   struct Queue: Sendable {
@@ -67,7 +69,7 @@ package struct TopicMerge: Sendable {
   package var isEmpty: Bool { queues.allSatisfy { $0.portions.isEmpty && $0.isEnded } }
 
   /// Adds the next rows of a topic.
-  package mutating func append(_ batch: EventBatch, topic: Int) {
+  package mutating func append(_ batch: EventBatch, topic: Int, unknownFields: Int = 0) {
     guard batch.rowCount > 0 else { return }
     var times: [Int64] = []
     times.reserveCapacity(batch.rowCount)
@@ -80,7 +82,7 @@ package struct TopicMerge: Sendable {
       queues[topic].last = time ?? queues[topic].last
       times.append(queues[topic].last)
     }
-    queues[topic].portions.append(Portion(batch: batch, times: times))
+    queues[topic].portions.append(Portion(batch: batch, times: times, unknownFields: unknownFields))
   }
 
   /// Says that a topic has no more events, or has some again.
@@ -118,6 +120,41 @@ package struct TopicMerge: Sendable {
     }
     places.sort { ($0.time, $0.order, $0.offset) < ($1.time, $1.order, $1.offset) }
     return places
+  }
+
+  /// Whether anything is waiting.
+  var hasRows: Bool { queues.contains { !$0.portions.isEmpty } }
+
+  /// The offset of the first event of a topic that was not taken.
+  func firstOffset(ofTopic topic: Int) -> Int64? {
+    queues[topic].portions.first.map { $0.batch.positions[queues[topic].taken].offset }
+  }
+
+  /// Fields of the unit's scored events that no schema declares. Where a batch is divided between two units, the events of
+  /// this one are decoded once more to tell.
+  func unknownFields(_ decoder: EventDecoder) -> Int {
+    var state = DecoderState(decoder)
+    var count = 0
+    for portion in 0..<min(ends[0].portion + 1, queues[0].portions.count) {
+      let whole = queues[0].portions[portion].batch
+      let start = portion == 0 ? queues[0].taken : 0
+      let end = portion < ends[0].portion ? whole.rowCount : max(ends[0].row, start)
+      if start == end || queues[0].portions[portion].unknownFields == 0 { continue }
+      if start == 0, end == whole.rowCount {
+        count += queues[0].portions[portion].unknownFields
+        continue
+      }
+      var part = EventBatch(layout: whole.layout, source: whole.source, capacity: whole.capacity)
+      for row in start..<end {
+        let position = whole.positions[row]
+        part.append(
+          message: whole.bytes.span.extracting(position.start..<position.start + position.count),
+          offset: position.offset)
+      }
+      decoder.decode(&part, &state)
+      count += state.unknownFields
+    }
+    return count
   }
 
   /// The batch that a place is in.

@@ -113,6 +113,8 @@ public struct PartitionAdvance: Sendable {
   public var ruleErrorCounts: [String: Int64] = [:]
   /// What the arms of rules with a share counted.
   public var experiments: [RunSummary.ExperimentCounts] = []
+  /// The pipeline's streams, in the order of the definition.
+  public var streams: [StreamAdvance] = []
   /// What this commit does to what is stored of the features; `nil`, for a pipeline without any, leaves nothing stored.
   public var stateChange: StateChange?
 

@@ -59,6 +59,8 @@ public struct PartitionProgress: Sendable, Hashable {
   public var counts: EventCounts
   /// What is stored of its features; `nil` where the last commit was of a pipeline without any.
   public var state: StoredState?
+  /// How far its streams are, as far as any was read.
+  public var streams: [StreamProgress] = []
   /// Owners in a row that went without a word and without one commit: this many crashes at ``nextOffset``.
   public var crashCount = 0
   /// The record that an owner which took records with care had in its hands last.

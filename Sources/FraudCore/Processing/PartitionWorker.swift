@@ -21,6 +21,8 @@ struct PartitionWorker {
   private var committedSummary: RunSummary
   /// Absent where there are no features.
   private var journal: StateJournal?
+  /// What was read of all topics; absent where the pipeline reads no other.
+  private(set) var streams: PartitionStreams?
   /// Records that wait to be taken one by one, while the partition is processed with care.
   private(set) var waiting: [WaitingRecord] = []
   /// The partition's end, reached behind what waits.
@@ -43,10 +45,12 @@ struct PartitionWorker {
 
   /// Starts where the last commit ended, with what the features remembered then.
   ///
+  /// - Parameter earliestOffset: where to begin a stream that was never read.
   /// - Throws: ``StateFormatError``, and what the store throws.
   init(
     partition: TopicPartition, progress: PartitionProgress, engine: Engine,
-    configuration: ProcessorConfiguration, from store: inout some Committer & ~Copyable
+    configuration: ProcessorConfiguration, from store: inout some Committer & ~Copyable,
+    earliestOffset: (TopicPartition) throws -> Int64
   ) throws {
     let anew = engine
     var engine = engine
@@ -64,14 +68,16 @@ struct PartitionWorker {
     if progress.state?.identity != engine.pipeline.features.identity {
       try Self.warm(&engine, anew: anew, progress, configuration)
     }
-    self.init(partition, progress, engine, journal, configuration)
+    let streams = try PartitionStreams(engine.pipeline, progress, configuration, earliestOffset: earliestOffset)
+    self.init(partition, progress, engine, journal, configuration, streams)
   }
 
   private init(
     _ partition: TopicPartition, _ progress: PartitionProgress, _ engine: Engine, _ journal: StateJournal?,
-    _ configuration: ProcessorConfiguration
+    _ configuration: ProcessorConfiguration, _ streams: PartitionStreams?
   ) {
     self.partition = partition
+    self.streams = streams
     self.progress = progress
     self.engine = engine
     self.journal = journal
@@ -81,6 +87,8 @@ struct PartitionWorker {
     committedSummary = engine.summary
     online = OnlineFeatures(engine.pipeline)
     if journal != nil { self.engine.features.trackChanges() }
+    // With several topics an offset does not tell which record it was.
+    if streams != nil { return }
     suspect = progress.noted
     if progress.crashCount > 0 { carefulRecords = configuration.recordsInHand }
     // A suspect's note gives way to others' only where its owners still crash before they come to it.
@@ -92,7 +100,7 @@ struct PartitionWorker {
   private static func warm(
     _ engine: inout Engine, anew: Engine, _ progress: PartitionProgress, _ configuration: ProcessorConfiguration
   ) throws {
-    guard let history = configuration.history, !anew.pipeline.features.isEmpty,
+    guard let history = configuration.history, !anew.pipeline.features.isEmpty, anew.pipeline.features.streams.isEmpty,
       progress.nextOffset > progress.startOffset
     else { return }
     var warmed = anew
@@ -114,12 +122,17 @@ struct PartitionWorker {
   /// Where that commit was another version's than the one that runs here, as after a take-over, what it stored is read
   /// again: this version may not have taken in all of it.
   ///
+  /// What was read of several topics and not committed is forgotten, to be read again.
+  ///
   /// - Precondition: everything that was taken is committed.
   /// - Throws: as ``init(partition:progress:engine:configuration:from:)``.
   func adopting(
     _ next: Engine, configuration: ProcessorConfiguration, from store: inout some Committer & ~Copyable
   ) throws -> PartitionWorker {
-    precondition(pendingCount == 0, "\(partition) has events of the former version")
+    precondition(streams != nil || pendingCount == 0, "\(partition) has events of the former version")
+    let earliestOffset = { (partition: TopicPartition) in
+      streams?.topics.first { $0.partition == partition }?.startOffset ?? 0
+    }
     let isWhole = progress.state == nil || progress.state?.identity == engine.pipeline.features.identity
     var worker: PartitionWorker
     if isWhole {
@@ -131,11 +144,14 @@ struct PartitionWorker {
       }
       var journal = Self.journal(of: next, progress, configuration)
       if let former = self.journal, journal != nil { journal = former.continued(with: pipeline.features) }
-      worker = PartitionWorker(partition, progress, carrying, journal, configuration)
+      let streams = PartitionStreams(pipeline, progress, configuration, earliestOffset: earliestOffset)
+      worker = PartitionWorker(partition, progress, carrying, journal, configuration, streams)
     } else {
       worker = try PartitionWorker(
-        partition: partition, progress: progress, engine: next, configuration: configuration, from: &store)
+        partition: partition, progress: progress, engine: next, configuration: configuration, from: &store,
+        earliestOffset: earliestOffset)
     }
+    if streams != nil { return worker }
     worker.isAtEnd = isAtEnd
     (worker.waiting, worker.endBehindWaiting) = (waiting, endBehindWaiting)
     (worker.carefulRecords, worker.suspect, worker.staysNoted) = (carefulRecords, suspect, staysNoted)
@@ -153,7 +169,15 @@ struct PartitionWorker {
   }
 
   /// Events taken since the last commit.
-  var pendingCount: Int { Int(clamping: nextOffset - progress.nextOffset) }
+  var pendingCount: Int { streams?.pendingCount ?? Int(clamping: nextOffset - progress.nextOffset) }
+
+  /// The partitions it reads: one of each topic.
+  var partitions: [TopicPartition] { streams?.topics.map(\.partition) ?? [partition] }
+
+  /// Where it reads each of them on.
+  var starts: [(partition: TopicPartition, offset: Int64)] {
+    streams?.topics.map { ($0.partition, $0.evaluatedOffset) } ?? [(partition, progress.nextOffset)]
+  }
 
   /// Whether records are taken one by one.
   var isCareful: Bool { carefulRecords > 0 || suspect != nil || !waiting.isEmpty }
@@ -211,7 +235,7 @@ struct PartitionWorker {
     if waiting.isEmpty, let end = endBehindWaiting { reachEnd(end) }
   }
 
-  private static func microseconds(_ milliseconds: Int64?) -> Int64? {
+  static func microseconds(_ milliseconds: Int64?) -> Int64? {
     milliseconds.flatMap { milliseconds in
       let (microseconds, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000)
       return overflow ? nil : microseconds
@@ -270,6 +294,40 @@ struct PartitionWorker {
     isAtEnd = true
   }
 
+  /// Takes records of one of several topics; one that was taken before is passed over.
+  mutating func take(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>, topic: Int) {
+    streams?.take(messages, bytes: bytes, topic: topic)
+    isAtEnd = streams?.isAtEnd ?? isAtEnd
+  }
+
+  /// Learns that one of several topics holds nothing behind an offset.
+  mutating func reachEnd(_ offset: Int64, topic: Int) {
+    streams?.reachEnd(offset, topic: topic)
+    isAtEnd = streams?.isAtEnd ?? isAtEnd
+  }
+
+  /// Remembers what the source was told.
+  mutating func setPaused(_ isPaused: Bool, topic: Int) { streams?.setPaused(isPaused, topic: topic) }
+
+  /// Evaluates what can be evaluated of several topics.
+  ///
+  /// - Returns: whether there is anything to commit.
+  mutating func evaluateStreams(now: Duration, patience: Duration) -> Bool {
+    guard var streams = streams.take() else { return true }
+    var output = PartitionStreams.Output(online: online, latestEventTime: latestEventTime)
+    online = nil
+    let isAhead = streams.evaluate(&engine, now: now, patience: patience, into: &output)
+    (online, latestEventTime) = (output.online, output.latestEventTime)
+    alerts += output.alerts
+    shadowAlerts += output.shadowAlerts
+    rejected += output.rejected
+    ruleErrors += output.ruleErrors
+    aggregates += output.aggregates
+    nextOffset = streams.topics[0].evaluatedOffset
+    self.streams = streams
+    return isAhead
+  }
+
   /// Decodes and evaluates what waits in the batch.
   mutating func evaluate() {
     guard !batch.positions.isEmpty else { return }
@@ -294,6 +352,7 @@ struct PartitionWorker {
     advance.stateChange = journal?.change(of: &engine.features, at: progress.sequence &+ 1)
     if let watermark = engine.features.watermark { advance.watermark = watermark }
     advance.counts = EventCounts(counted)
+    if let streams { advance.streams = streams.advances(from: progress, counted: counted) }
     for rule in counted.rules where rule.errors > 0 { advance.ruleErrorCounts[rule.id] = Int64(rule.errors) }
     advance.experiments = counted.experiments
     unit.advances.append(advance)

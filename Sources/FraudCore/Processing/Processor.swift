@@ -12,6 +12,8 @@ public struct ProcessorConfiguration: Sendable {
   public var retryDelay: ClosedRange<Duration> = .milliseconds(100)...(.seconds(5))
   /// How long a processor that was fenced waits to be given partitions again before it gives up.
   public var fencedPatience: Duration = .seconds(60)
+  /// How long the events of other topics wait for one that is not at its end and from which nothing comes.
+  public var streamPatience: Duration = .seconds(1)
   /// When the stored snapshots of features are rewritten.
   package var state = StateLimits()
   /// Called with the name of each step and where it is, by tests that let processes die there.
@@ -228,6 +230,10 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     configuration.failpoint?("switch", 0, nil)
     next = nil
     workers = switched
+    if workers.contains(where: { $0.streams != nil }) {
+      // What had been read and could not be evaluated yet comes again.
+      try source.assign(startOffsets)
+    }
     (pipeline, self.version, lists) = (version.pipeline, version.number, version.lists)
     committed.merge(RunSummary(pipeline: pipeline, version: self.version))
   }
@@ -245,7 +251,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       try take(now: now)
       var isNews = hasRecords
       if case .reachedEnd(let partition, _) = event {
-        isNews = isNews || workers.contains { $0.partition == partition && !$0.isAtEnd }
+        isNews = isNews || workers.contains { $0.partitions.contains(partition) && !$0.isAtEnd }
       } else if event != nil {
         isNews = false
       }
@@ -268,7 +274,50 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     workers = []
   }
 
+  private var startOffsets: [TopicPartition: StartOffset] {
+    var starts: [TopicPartition: StartOffset] = [:]
+    for worker in workers { for start in worker.starts { starts[start.partition] = .at(start.offset) } }
+    return starts
+  }
+
+  /// The worker and the topic of a partition, in a pipeline that reads several topics.
+  private func place(of partition: TopicPartition) -> (worker: Int, topic: Int)? {
+    for index in workers.indices where workers[index].partition.partition == partition.partition {
+      if let topic = workers[index].streams?.index(of: partition) { return (index, topic) }
+    }
+    return nil
+  }
+
+  /// Keeps records of several topics; a topic of which much is waiting is read no further for now.
+  private mutating func takeStreams(now: Duration) throws {
+    let bytes = records.bytes
+    for run in records.runs {
+      guard let (index, topic) = place(of: run.partition) else { continue }
+      workers[index].take(records.messages[run.messages], bytes: bytes.span, topic: topic)
+      if commitDue == nil { commitDue = now + configuration.commitInterval }
+      if let state = workers[index].streams?.topics[topic], !state.isPaused, state.pendingCount >= pendingMax {
+        try source.pause([run.partition])
+        workers[index].setPaused(true, topic: topic)
+      }
+    }
+  }
+
+  /// Records of one topic and partition that may wait for those of others.
+  private var pendingMax: Int { max(2 * configuration.commitEvents, 4 * Limits.batchRows) }
+
+  /// Reads topics on of which little is waiting.
+  private mutating func resumeStreams() throws {
+    for index in workers.indices {
+      for (topic, state) in (workers[index].streams?.topics ?? []).enumerated()
+      where state.isPaused && state.pendingCount < pendingMax / 2 {
+        workers[index].setPaused(false, topic: topic)
+        if held == nil { try source.resume([state.partition]) }
+      }
+    }
+  }
+
   private mutating func take(now: Duration) throws {
+    if !pipeline.features.streams.isEmpty { return try takeStreams(now: now) }
     let bytes = records.bytes
     for run in records.runs {
       guard let index = workers.firstIndex(where: { $0.partition == run.partition }) else { continue }
@@ -352,6 +401,11 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     case .lost:
       try drop()
     case .reachedEnd(let partition, let offset):
+      if let (index, topic) = place(of: partition) {
+        workers[index].reachEnd(offset, topic: topic)
+        if commitDue == nil, workers[index].pendingCount > 0 { commitDue = now + configuration.commitInterval }
+        return
+      }
       guard let index = workers.firstIndex(where: { $0.partition == partition }) else { return }
       workers[index].reachEnd(offset)
       if commitDue == nil, workers[index].pendingCount > 0 { commitDue = now + configuration.commitInterval }
@@ -363,17 +417,15 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   /// Takes ownership of partitions and starts each where its last commit ended; while the store is away, later.
   private mutating func own(_ request: WantedPartitions, now: Duration) throws {
     workers = []
-    var starts: [TopicPartition: StartOffset] = [:]
     do {
-      for partition in request.partitions.sorted() {
+      for partition in try scored(among: request.partitions) {
         let place = EventSource(topic: partition.topic, generation: generation, partition: partition.partition)
         let progress = try store.takeOwnership(
           pipelineID: pipelineID, source: place, startOffset: try source.earliestOffset(of: partition))
         workers.append(
           try PartitionWorker(
             partition: partition, progress: progress, engine: Engine(pipeline, version: version, lists: lists),
-            configuration: configuration, from: &store))
-        starts[partition] = .at(progress.nextOffset)
+            configuration: configuration, from: &store, earliestOffset: { try source.earliestOffset(of: $0) }))
       }
     } catch let failure as any CommitFailure where failure.isRetryable {
       workers = []
@@ -388,9 +440,27 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     }
     configuration.failpoint?("owned", 0, nil)
     wanted = nil
-    try source.assign(starts)
+    try source.assign(startOffsets)
     phase = .running
     fencedUntil = nil
+  }
+
+  /// The scored topic's partitions in order, each of which needs the same partition of every stream beside it.
+  private func scored(among partitions: [TopicPartition]) throws -> [TopicPartition] {
+    let streams = pipeline.definition.streams.compactMap(\.kafkaTopic)
+    if streams.isEmpty { return partitions.sorted() }
+    let scored = partitions.filter { !streams.contains($0.topic) }.sorted()
+    let wanted = Set(scored.map(\.partition))
+    for stream in streams {
+      let given = Set(partitions.filter { $0.topic == stream }.map(\.partition))
+      guard let apart = wanted.symmetricDifference(given).min() else { continue }
+      throw ProcessorError(
+        code: .source,
+        message: "partition \(apart) of \(stream) was not given to the same member as that of"
+          + " \(scored.first?.topic ?? "the scored topic"): all members of a group run the same pipeline, and all its"
+          + " topics have the same number of partitions")
+    }
+    return scored
   }
 
   /// Leaves partitions that another process has taken.
@@ -425,8 +495,15 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     var summary = RunSummary(pipeline: pipeline, version: version)
     let bytes = workers.reduce(0) { $0 + $1.pendingBytes }
     for index in workers.indices where workers[index].pendingCount > 0 {
+      if workers[index].streams != nil {
+        let isAhead = workers[index].evaluateStreams(now: now, patience: configuration.streamPatience)
+        // What waits for another topic is tried again.
+        if workers[index].pendingCount > 0 { commitDue = now + configuration.commitInterval }
+        if !isAhead { continue }
+      }
       workers[index].contribute(to: &unit, summary: &summary)
     }
+    try resumeStreams()
     if unit.advances.isEmpty { return }
     try attempt(
       HeldCommit(unit: unit, bytes: bytes, summary: summary, nextTry: now, delay: configuration.retryDelay.lowerBound),
@@ -444,7 +521,10 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       let outcome = try store.commit(commit.unit)
       configuration.failpoint?("committed", 0, nil)
       if held != nil {
-        try source.resume(workers.filter(\.waiting.isEmpty).map(\.partition))
+        try source.resume(
+          workers.filter(\.waiting.isEmpty).flatMap { worker in
+            worker.streams?.topics.filter { !$0.isPaused }.map(\.partition) ?? [worker.partition]
+          })
         held = nil
         phase = .running
       }
@@ -455,13 +535,15 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       for progress in outcome.progress {
         let partition = TopicPartition(topic: progress.source.topic, partition: progress.source.partition)
         offsets[partition] = progress.nextOffset
-        if let index = workers.firstIndex(where: { $0.partition == partition }) { workers[index].progress = progress }
+        guard let index = workers.firstIndex(where: { $0.partition == partition }) else { continue }
+        workers[index].progress = progress
+        for topic in workers[index].streams?.topics ?? [] { offsets[topic.partition] = topic.evaluatedOffset }
       }
       try source.commit(offsets)
     } catch let failure as any CommitFailure where failure.isFenced {
       try leave(failure, now: now)
     } catch let failure as any CommitFailure where failure.isRetryable {
-      if held == nil { try source.pause(workers.map(\.partition)) }
+      if held == nil { try source.pause(workers.flatMap(\.partitions)) }
       let delay = min(commit.delay * 2, configuration.retryDelay.upperBound)
       held = HeldCommit(
         unit: commit.unit, bytes: commit.bytes, summary: commit.summary, nextTry: now + commit.delay, delay: delay)

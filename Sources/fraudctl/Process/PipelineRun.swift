@@ -96,12 +96,8 @@ final class PipelineRun: Sendable {
     guard let topic = pipeline.definition.kafkaTopic else {
       throw Failure.invalid("pipeline \(pipeline.definition.name): 'kafka_topic' is missing")
     }
-    if let stream = pipeline.definition.streams.first {
-      throw Failure.invalid(
-        "pipeline \(pipeline.definition.name) reads the stream '\(stream.name)', which only `fraudctl score` does")
-    }
     let admin = try KafkaAdmin(options.connection)
-    _ = try admin.topic(named: topic)
+    let streams = try streamTopics(beside: try admin.topic(named: topic), admin)
     let cluster = admin.clusterID()
     // A dev broker has a new cluster id each time, and its topics are made anew with the same content.
     let generation = DevBroker.isDevBroker(clusterID: cluster) ? "dev" : cluster ?? "0"
@@ -109,7 +105,7 @@ final class PipelineRun: Sendable {
     if DevBroker.isDevBroker(clusterID: cluster) { consuming.suitDevBroker() }
     let consumer = try KafkaConsumer(consuming)
     defer { consumer.close() }
-    try consumer.subscribe(to: [topic])
+    try consumer.subscribe(to: [topic] + streams)
     let meter = ProcessMeter(measuresLatency: options.measuresLatency)
     var committer = PartitionCommitter(options.address, ownerName: Self.ownerName)
     if let folder = options.stateCache {
@@ -153,6 +149,25 @@ final class PipelineRun: Sendable {
     report(processor, meter, refusedVersion: watch.refusal)
   }
 
+  /// The topics of the pipeline's streams, which have to be divided as the scored one is: events of one key meet in partitions
+  /// of one number, which one process owns.
+  private func streamTopics(beside scored: TopicDescription, _ admin: KafkaAdmin) throws -> [String] {
+    try pipeline.definition.streams.map { stream in
+      guard let name = stream.kafkaTopic else {
+        throw Failure.invalid("pipeline \(pipeline.definition.name): stream '\(stream.name)' has no 'kafka_topic'")
+      }
+      let count = try admin.topic(named: name).partitionCount
+      guard count == scored.partitionCount else {
+        throw Failure.invalid(
+          "stream '\(stream.name)' cannot be read beside \(scored.name): topic \(name) has \(count) partition"
+            + "\(count == 1 ? "" : "s") and \(scored.name) \(scored.partitionCount). Topics of one pipeline have the same"
+            + " number of partitions, by the same key\(pipeline.definition.key.map { " (\($0))" } ?? "") and the same"
+            + " partitioner; `fraudctl produce --topic NEW --key \(stream.key ?? "FIELD")` writes one anew")
+      }
+      return name
+    }
+  }
+
   /// Ends the run where too many of the last events were rejected: most likely the wrong schema or topic.
   private func judge(_ summary: RunSummary, since judged: inout RunSummary) throws {
     guard let limit = options.maxRejectedShare else { return }
@@ -189,7 +204,10 @@ final class PipelineRun: Sendable {
     var lag: Int64?
     for partition in progress {
       let name = TopicPartition(topic: partition.source.topic, partition: partition.source.partition)
-      if let records = consumer.lagRecords(of: name) { lag = (lag ?? 0) + records }
+      for topic in [name.topic] + pipeline.definition.streams.compactMap(\.kafkaTopic) {
+        let place = TopicPartition(topic: topic, partition: name.partition)
+        if let records = consumer.lagRecords(of: place) { lag = (lag ?? 0) + records }
+      }
     }
     let (summary, conflicts) = (processor.committed, processor.conflicts)
     let reading = MeterReading(meter)

@@ -42,6 +42,12 @@ struct ProcessCommand: ParsableCommand {
   @Option(help: ArgumentHelp("How long the first event of a commit waits for others.", valueName: "duration"))
   var commitInterval = "20ms"
 
+  @Option(
+    help: ArgumentHelp(
+      "How long events wait for another topic of their pipeline that is behind and from which nothing comes.",
+      valueName: "duration"))
+  var streamWait = "1s"
+
   @Option(help: ArgumentHelp("Archive every accepted event as Parquet in this folder.", valueName: "dir"))
   var archive: String?
 
@@ -75,6 +81,7 @@ struct ProcessCommand: ParsableCommand {
   func validate() throws {
     if commitEvents < 1 { throw ValidationError("--commit-events must be 1 or more") }
     if parseDuration(commitInterval) == nil { throw ValidationError("--commit-interval needs a duration such as 20ms") }
+    if parseDuration(streamWait) == nil { throw ValidationError("--stream-wait needs a duration such as 1s") }
     if let maxRejectedShare, !(0...1).contains(maxRejectedShare) {
       throw ValidationError("--max-rejected-share is from 0 to 1")
     }
@@ -101,6 +108,7 @@ struct ProcessCommand: ParsableCommand {
           options.configuration.commitEvents = commitEvents
           options.history = warmFrom.map { ArchiveHistory(root: $0, connection: connection) }
           options.configuration.commitInterval = .microseconds(parseDuration(commitInterval) ?? 20_000)
+          options.configuration.streamPatience = .microseconds(parseDuration(streamWait) ?? 1_000_000)
           return PipelineRun(loaded, id: id, version: version, options: options)
         }
         announce(runs)

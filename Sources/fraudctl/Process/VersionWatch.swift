@@ -31,6 +31,10 @@ struct VersionWatch {
       guard topic == processor.pipeline.definition.kafkaTopic else {
         throw Failure.failed("it reads topic \(topic ?? "-"); start it again for that")
       }
+      let streams = loaded.pipeline.definition.streams.map(\.kafkaTopic)
+      guard streams == processor.pipeline.definition.streams.map(\.kafkaTopic) else {
+        throw Failure.failed("it reads other streams; start it again for that")
+      }
       processor.adopt(PipelineVersion(loaded.pipeline, number: stored.version, lists: loaded.lists))
       refusal = nil
     } catch {

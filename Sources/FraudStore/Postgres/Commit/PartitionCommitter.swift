@@ -104,7 +104,9 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
               released_at = NULL
           RETURNING \(Self.columns)
           """, parameters)
-        return try Self.progress(row, pipelineID, source)
+        var progress = try Self.progress(row, pipelineID, source)
+        progress.streams = try StreamRows.read(key, on: &connection)
+        return progress
       }
     }
   }
@@ -233,6 +235,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     for advance in advances where advance.progress.pipelineVersion != unit.pipelineVersion {
       statements.append(CommitRows.activation(advance, version: unit.pipelineVersion))
     }
+    statements += advances.flatMap { StreamRows.statements($0, version: unit.pipelineVersion) }
     statements += state
     statements.append(("COMMIT", []))
     let counts = try connection.pipeline(statements)
@@ -311,6 +314,10 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     progress.maxEventTime = advance.maxEventTime
     progress.counts += advance.counts
     progress.state = advance.stateChange?.state
+    for stream in advance.streams {
+      progress.streams.removeAll { $0.topic == stream.progress.topic }
+      progress.streams.append(stream.progress)
+    }
     progress.crashCount = 0
     if let noted = progress.noted, noted.offset < advance.nextOffset { progress.noted = nil }
     return progress

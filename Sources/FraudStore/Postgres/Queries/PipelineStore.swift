@@ -240,7 +240,8 @@ public enum PipelineStore {
   /// The tables that hold rows of pipelines, those that refer to others first.
   private static let tables = [
     "fraud.partitions", "fraud.alerts", "fraud.shadow_alerts", "fraud.rejected_events", "fraud.rule_errors",
-    "fraud.rule_error_counts", "fraud.state_deltas", "fraud.state_buckets", "fraud.aggregates",
+    "fraud.rule_error_counts", "fraud.state_deltas", "fraud.state_buckets", "fraud.aggregates", "fraud.stream_progress",
+    "fraud.commit_ranges",
     "fraud.experiment_counts", "fraud.online_features", "fraud.alert_outbox", "fraud.activations",
   ]
 
@@ -291,7 +292,8 @@ public enum PipelineStore {
       let name = try found.required(found.text(0, 0))
       // The partitions first: their locks make commits under way end before, and those that follow find no row.
       let tables = [
-        "fraud.partitions", "fraud.state_deltas", "fraud.state_buckets", "fraud.rule_error_counts",
+        "fraud.partitions", "fraud.stream_progress", "fraud.commit_ranges", "fraud.state_deltas", "fraud.state_buckets",
+        "fraud.rule_error_counts",
         "fraud.experiment_counts", "fraud.activations",
       ]
       var partitions = 0

@@ -1,0 +1,219 @@
+/// How far a pipeline is in one of its streams, beside one partition of the scored topic.
+public struct StreamProgress: Sendable, Hashable {
+  /// The stream's topic; the partition is that of the scored topic.
+  public var topic: String
+  /// The offset at which the pipeline began to read it.
+  public var startOffset: Int64
+  /// The next event to fold in.
+  public var nextOffset: Int64
+  /// Events that were decoded.
+  public var accepted: Int64 = 0
+  /// Events that are in `fraud.rejected_events`.
+  public var rejected: Int64 = 0
+
+  /// Begins a stream.
+  public init(topic: String, startOffset: Int64) {
+    self.topic = topic
+    self.startOffset = startOffset
+    nextOffset = startOffset
+  }
+}
+
+/// What one partition's worker has read of all topics of a pipeline with streams, and not yet evaluated.
+///
+/// A commit evaluates one unit of a ``TopicMerge``: what stands before the latest time that every topic has delivered. A topic
+/// that is read to its end holds nothing back, so one that is idle or empty costs nothing; one that is not, and from which
+/// nothing comes, holds back the others for ``ProcessorConfiguration/streamPatience``.
+struct PartitionStreams {
+  /// One topic: the scored one first, then the streams in the order of the definition.
+  struct Topic {
+    let partition: TopicPartition
+    let source: EventSource
+    let startOffset: Int64
+    /// The offset after the last record that was evaluated, and after the last one that was read.
+    var evaluatedOffset: Int64
+    var readOffset: Int64
+    /// Whether everything that it holds has been read.
+    var isAtEnd = false
+    /// Whether the source was told to read no further for now.
+    var isPaused = false
+    fileprivate var batch: EventBatch
+    fileprivate var state: DecoderState
+    /// What was rejected behind ``evaluatedOffset``.
+    fileprivate var rejected: [(event: RejectedEvent, record: RejectedRecord)] = []
+
+    var pendingCount: Int { Int(clamping: readOffset - evaluatedOffset) }
+
+    /// Turns the messages that wait into rows and rejected events; whether there were any.
+    fileprivate mutating func decode(_ decoder: EventDecoder, _ redaction: Redaction) -> Bool {
+      guard !batch.positions.isEmpty else { return false }
+      decoder.decode(&batch, &state)
+      for event in state.rejected { rejected.append((event, RejectedRecord(event, of: batch, redaction))) }
+      return true
+    }
+  }
+
+  /// What came out of a unit.
+  struct Output {
+    var alerts: [Alert] = []
+    var shadowAlerts: [Alert] = []
+    var rejected: [RejectedRecord] = []
+    var ruleErrors: [RuleErrorRecord] = []
+    var aggregates: [AggregateRecord] = []
+    var online: OnlineFeatures?
+    var latestEventTime: Int64?
+
+    mutating func observe(_ engine: Engine, _ batch: EventBatch) {
+      for draft in engine.alerts { alerts.append(engine.alert(draft, of: batch)) }
+      for draft in engine.shadowAlerts { shadowAlerts.append(engine.alert(draft, of: batch)) }
+      for error in engine.errors { ruleErrors.append(engine.record(error, of: batch)) }
+      for row in engine.features.aggregates { aggregates.append(AggregateRecord(source: batch.source, row: row)) }
+      online?.observe(batch, engine.pipeline)
+      if let time = engine.latestEventTime(of: batch) { latestEventTime = max(latestEventTime ?? time, time) }
+    }
+  }
+
+  private(set) var topics: [Topic]
+  private var merge: TopicMerge
+  private let plans: [StreamPlan]
+  private let decoder: EventDecoder
+  private let redaction: Redaction
+  /// Since when nothing could be evaluated for want of a topic's records.
+  private var blockedSince: Duration?
+
+  /// - Parameter earliestOffset: where to begin a stream that was never read.
+  /// - Returns: nil where the pipeline reads no other topic.
+  init?(
+    _ pipeline: Pipeline, _ progress: PartitionProgress, _ configuration: ProcessorConfiguration,
+    earliestOffset: (TopicPartition) throws -> Int64
+  ) rethrows {
+    guard !pipeline.features.streams.isEmpty else { return nil }
+    plans = pipeline.features.streams
+    decoder = pipeline.decoder
+    redaction = Redaction(schema: pipeline.definition.schema)
+    merge = TopicMerge(pipeline)
+    let rows = configuration.batchRows
+    let scored = TopicPartition(topic: progress.source.topic, partition: progress.source.partition)
+    topics = [
+      Topic(
+        partition: scored, source: progress.source, startOffset: progress.startOffset,
+        evaluatedOffset: progress.nextOffset, readOffset: progress.nextOffset,
+        batch: EventBatch(layout: pipeline.layout, source: progress.source, capacity: rows),
+        state: DecoderState(pipeline.decoder))
+    ]
+    for (stream, plan) in zip(pipeline.definition.streams, plans) {
+      let place = TopicPartition(topic: stream.kafkaTopic ?? stream.name, partition: scored.partition)
+      let source = EventSource(
+        topic: place.topic, generation: progress.source.generation, partition: place.partition)
+      let known = progress.streams.first { $0.topic == place.topic }
+      let start = try known?.startOffset ?? earliestOffset(place)
+      let next = known?.nextOffset ?? start
+      topics.append(
+        Topic(
+          partition: place, source: source, startOffset: start, evaluatedOffset: next, readOffset: next,
+          batch: EventBatch(layout: plan.layout, source: source, capacity: rows), state: DecoderState(plan.decoder)))
+    }
+  }
+
+  /// Records read and not evaluated.
+  var pendingCount: Int { topics.reduce(0) { $0 + $1.pendingCount } }
+
+  /// Whether all topics were read to their ends.
+  var isAtEnd: Bool { topics.allSatisfy(\.isAtEnd) }
+
+  func index(of partition: TopicPartition) -> Int? { topics.firstIndex { $0.partition == partition } }
+
+  mutating func setPaused(_ isPaused: Bool, topic: Int) { topics[topic].isPaused = isPaused }
+
+  /// Keeps records; one that was read before is passed over.
+  mutating func take(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>, topic: Int) {
+    for message in messages where message.offset >= topics[topic].readOffset {
+      let timestamp = PartitionWorker.microseconds(message.timestampMilliseconds)
+      if !topics[topic].batch.hasRoom(forMessageOf: message.value?.count ?? 0) { decode(topic) }
+      if let value = message.value {
+        topics[topic].batch.append(message: bytes.extracting(value), offset: message.offset, timestamp: timestamp)
+      } else {
+        topics[topic].batch.appendTombstone(offset: message.offset, timestamp: timestamp)
+      }
+      topics[topic].readOffset = message.offset + 1
+      topics[topic].isAtEnd = false
+    }
+  }
+
+  /// Learns that nothing stands before an offset any more but what was given, and nothing behind it.
+  mutating func reachEnd(_ offset: Int64, topic: Int) {
+    topics[topic].readOffset = max(topics[topic].readOffset, offset)
+    topics[topic].isAtEnd = true
+  }
+
+  private mutating func decode(_ index: Int) {
+    let (decoder, redaction) =
+      index == 0 ? (decoder, redaction) : (plans[index - 1].decoder, plans[index - 1].redaction)
+    guard topics[index].decode(decoder, redaction) else { return }
+    merge.append(topics[index].batch, topic: index, unknownFields: topics[index].state.unknownFields)
+    topics[index].batch.removeAll()
+  }
+
+  /// Evaluates what can be evaluated now.
+  ///
+  /// - Returns: whether any topic got ahead.
+  mutating func evaluate(
+    _ engine: inout Engine, now: Duration, patience: Duration, into output: inout Output
+  ) -> Bool {
+    for topic in topics.indices {
+      decode(topic)
+      merge.setEnded(topics[topic].isAtEnd, topic: topic)
+    }
+    var unit = merge.nextUnit()
+    if !unit.isEmpty {
+      blockedSince = nil
+    } else if merge.hasRows {
+      let since = blockedSince ?? now
+      blockedSince = since
+      if now - since >= patience { unit = merge.nextUnit(waits: false) }
+    }
+    for place in unit { engine.take(place, of: merge) { output.observe($0, $1) } }
+    engine.evaluateTaken { output.observe($0, $1) }
+    engine.count(unknownFields: merge.unknownFields(decoder))
+    merge.finishUnit()
+    var isAhead = false
+    for topic in topics.indices {
+      let end = merge.firstOffset(ofTopic: topic) ?? topics[topic].readOffset
+      isAhead = isAhead || end > topics[topic].evaluatedOffset
+      topics[topic].evaluatedOffset = end
+      let count = topics[topic].rejected.prefix { $0.record.offset < end }.count
+      engine.count(rejected: topics[topic].rejected[..<count].map(\.event), unknownFields: 0, topic: topic)
+      output.rejected += topics[topic].rejected[..<count].map(\.record)
+      topics[topic].rejected.removeFirst(count)
+    }
+    return isAhead
+  }
+}
+
+/// How far a commit moves a stream.
+public struct StreamAdvance: Sendable, Hashable {
+  /// The stream as it is after the commit.
+  public var progress: StreamProgress
+  /// The offset it goes on from: with ``StreamProgress/nextOffset`` the range that the commit evaluated.
+  public var firstOffset: Int64
+}
+
+extension PartitionStreams {
+  /// What a commit says of each stream, and how it is afterwards.
+  ///
+  /// - Parameters:
+  ///   - progress: the partition's, from which the commit starts.
+  ///   - counted: what the engine counted since.
+  func advances(from progress: PartitionProgress, counted: RunSummary) -> [StreamAdvance] {
+    topics.dropFirst().enumerated().map { index, topic in
+      var stream =
+        progress.streams.first { $0.topic == topic.partition.topic }
+        ?? StreamProgress(topic: topic.partition.topic, startOffset: topic.startOffset)
+      let first = stream.nextOffset
+      stream.nextOffset = topic.evaluatedOffset
+      stream.accepted += Int64(counted.streams[index].accepted)
+      stream.rejected += Int64(counted.streams[index].events - counted.streams[index].accepted)
+      return StreamAdvance(progress: stream, firstOffset: first)
+    }
+  }
+}
