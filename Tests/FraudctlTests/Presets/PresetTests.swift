@@ -56,7 +56,7 @@ import Testing
   @Test func everyPresetIsHere() throws {
     let files = try FileManager.default.contentsOfDirectory(atPath: TestSite.pipelines)
       .filter { $0.hasSuffix(".yaml") }.map { String($0.dropLast(5)) }
-    #expect(Set(files) == Set(Self.presets.map(\.name) + ["handbook"]))
+    #expect(Set(files) == Set(Self.presets.map(\.name) + ["handbook", "order-streams"]))
   }
 
   @Test(arguments: presets)
@@ -67,6 +67,19 @@ import Testing
     #expect(summary.rejectedCount == 0 && summary.accepted > 0)
     #expect(summary.rules.allSatisfy { $0.errors == 0 })
     #expect(summary.rules.map { "\($0.id) \($0.matches)" }.joined(separator: ", ") == matches)
+  }
+
+  @Test func whatStreamsTellIsRemembered() throws {
+    let loaded = try LoadedPipeline(file: "\(TestSite.pipelines)/order-streams.yaml")
+    let samples = "\(TestSite.pipelines)/Samples/order-streams"
+    let summary = try StreamScoring(loaded.pipeline, emission: .none).run(
+      inputs: [samples + "/orders.ndjson"],
+      streams: [[samples + "/payments.ndjson"], [samples + "/chargebacks.ndjson"]], files: ScoreFiles(results: nil))
+    #expect(
+      summary.rules.map { "\($0.id) \($0.matches)" }.joined(separator: ", ")
+        == "chargebacks 1, card-testing 1, loss 2, fraud-before 1")
+    #expect(summary.accepted == 11 && summary.streams.map(\.accepted) == [11, 4])
+    #expect(summary.streams[0].duplicates == 1)
   }
 
   /// Hits and hits that are fraud, as the data's README states them, and what follows: precision and recall.
