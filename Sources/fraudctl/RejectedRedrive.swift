@@ -20,6 +20,7 @@ extension RejectedCommand {
         publish up to 200 events a second time; each carries its old place in the header `fraud-redrive`.
 
         Bytes that are not whole in the database, or masked there, are read from the topic, if it still holds them.
+        Events of a stream are left alone: they were never to be scored.
 
         EXAMPLES
           fraudctl rejected redrive --pipeline card-payments --reason missing_field --dry-run
@@ -61,6 +62,9 @@ extension RejectedCommand {
               "pipeline \(stored.name) remembers earlier events (\(definition.features.isEmpty ? "deduplicate" : "features"))"
                 + " and cannot score one out of its turn; --publish writes the events to its topic again")
           }
+          if let place, definition.streams.contains(where: { $0.kafkaTopic == place.topic }) {
+            throw Failure.failed("\(printable(place.topic)) is the topic of a stream, whose events are not scored")
+          }
           var filter = RejectedFilter()
           filter.reasons = reason
           filter.age = since?.ago
@@ -89,9 +93,11 @@ extension RejectedCommand {
         }
         publisher = try Publisher(brokers.connection(data: database.place.data), topic: topic)
       }
+      let streams = Set(loaded.pipeline.definition.streams.compactMap(\.kafkaTopic))
       while !Interruption.isRequested {
-        let page = try redrive.nextPage(on: &connection)
+        var page = try redrive.nextPage(on: &connection)
         if page.isEmpty { break }
+        page.removeAll { streams.contains($0.topic) }
         let bytes = try payloads.read(page)
         var engine = Engine(loaded.pipeline, version: stored.version, lists: loaded.lists)
         if !dryRun, !publish {

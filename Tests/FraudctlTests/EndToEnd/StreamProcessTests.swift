@@ -143,6 +143,14 @@ struct StreamProcessTests {
       #expect(last.code == 0, "\(last.errors)")
       #expect(try killed.results() == whole.results(), "\(last.errors)")
       #expect(try Self.progress(killed) == Self.progress(whole))
+
+      // A stream's events were never to be scored, and the scored topic is not theirs.
+      _ = try Program.run(["pipeline", "apply", topics.folder + "/p.yaml", "--database", whole.url])
+      let redriven = try Program.run([
+        "rejected", "redrive", "--pipeline", "orders", "--publish", "--dry-run", "--json", "--database", whole.url,
+        "--brokers", topics.broker.bootstrapServers,
+      ])
+      #expect(redriven.output.contains(#""published":0,"alerts":0,"rejected":{}"#), "\(redriven)")
     }
   }
 

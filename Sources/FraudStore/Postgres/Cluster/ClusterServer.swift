@@ -61,7 +61,8 @@ struct ClusterServer {
     # Settings of fraudctl, for a small machine.
     listen_addresses = ''
     unix_socket_permissions = 0700
-    max_connections = 50
+    # A process takes a handful, a commit's thread each; a slot that nobody takes costs next to nothing.
+    max_connections = 200
     shared_buffers = 128MB
     wal_level = minimal
     max_wal_senders = 0
