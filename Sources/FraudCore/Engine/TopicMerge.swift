@@ -125,6 +125,13 @@ package struct TopicMerge: Sendable {
   /// Whether anything is waiting.
   var hasRows: Bool { queues.contains { !$0.portions.isEmpty } }
 
+  /// Bytes of a topic's messages that were not taken.
+  func byteCount(ofTopic topic: Int) -> Int {
+    let (portions, taken) = (queues[topic].portions, queues[topic].taken)
+    let done = portions.first.map { $0.batch.positions[taken].start } ?? 0
+    return portions.reduce(0) { $0 + $1.batch.messageBytes } - done
+  }
+
   /// The offset of the first event of a topic that was not taken.
   func firstOffset(ofTopic topic: Int) -> Int64? {
     queues[topic].portions.first.map { $0.batch.positions[queues[topic].taken].offset }

@@ -118,6 +118,9 @@ struct PartitionStreams {
   /// Records read and not evaluated.
   var pendingCount: Int { topics.reduce(0) { $0 + $1.pendingCount } }
 
+  /// Bytes of a topic's messages that were read and not evaluated.
+  func pendingBytes(ofTopic topic: Int) -> Int { topics[topic].batch.byteCount + merge.byteCount(ofTopic: topic) }
+
   /// Whether all topics were read to their ends.
   var isAtEnd: Bool { topics.allSatisfy(\.isAtEnd) }
 

@@ -295,7 +295,10 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       guard let (index, topic) = place(of: run.partition) else { continue }
       workers[index].take(records.messages[run.messages], bytes: bytes.span, topic: topic)
       if commitDue == nil { commitDue = now + configuration.commitInterval }
-      if let state = workers[index].streams?.topics[topic], !state.isPaused, state.pendingCount >= pendingMax {
+      if let streams = workers[index].streams, !streams.topics[topic].isPaused,
+        streams.topics[topic].pendingCount >= pendingMax
+          || streams.pendingBytes(ofTopic: topic) >= configuration.commitBytes
+      {
         try source.pause([run.partition])
         workers[index].setPaused(true, topic: topic)
       }
@@ -308,8 +311,11 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   /// Reads topics on of which little is waiting.
   private mutating func resumeStreams() throws {
     for index in workers.indices {
-      for (topic, state) in (workers[index].streams?.topics ?? []).enumerated()
-      where state.isPaused && state.pendingCount < pendingMax / 2 {
+      guard let streams = workers[index].streams else { continue }
+      for (topic, state) in streams.topics.enumerated()
+      where state.isPaused && state.pendingCount < pendingMax / 2
+        && (streams.pendingBytes(ofTopic: topic) < configuration.commitBytes / 2 || state.pendingCount <= 1)
+      {
         workers[index].setPaused(false, topic: topic)
         if held == nil { try source.resume([state.partition]) }
       }

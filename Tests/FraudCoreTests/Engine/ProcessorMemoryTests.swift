@@ -5,6 +5,8 @@ import Testing
 /// Records without end, of a size, until it is paused.
 private struct EndlessSource: RecordSource {
   let recordBytes: Int
+  /// The first one has the records, of the others comes nothing.
+  var topics = ["t"]
   var next: Int64 = 0
   var isAssigned = false
   var isPaused = false
@@ -16,7 +18,7 @@ private struct EndlessSource: RecordSource {
     let partition = TopicPartition(topic: "t", partition: 0)
     if !isAssigned {
       isAssigned = true
-      return .assigned([partition])
+      return .assigned(topics.map { TopicPartition(topic: $0, partition: 0) })
     }
     guard !isPaused else { return nil }
     let text = #"{"amount": 1, "note": "\#(String(repeating: "x", count: recordBytes))"}"#
@@ -100,4 +102,32 @@ func whatIsHeldIsBoundedWhileTheStoreIsAway(recordBytes: Int) throws {
   #expect(processor.committed.accepted > before)
   // A commit is due after 16 MiB of records, though 5,000 of them were to be waited for.
   #expect(processor.store.largestCommit * Int64(recordBytes) < 24 << 20)
+}
+
+/// A topic that runs ahead of a silent one is read no further once many bytes wait, however few records they are.
+@Test(arguments: [100, 20_000, 900_000])
+func whatWaitsForAnotherTopicIsBounded(recordBytes: Int) throws {
+  let definition = """
+    {"name": "p", "kafka_topic": "t", "key": "user",
+     "schema": [{"name": "amount", "type": "float"}, {"name": "user", "type": "integer"}],
+     "streams": [{"name": "s", "kafka_topic": "s", "key": "user", "schema": [{"name": "user", "type": "integer"}]}],
+     "features": [{"name": "n", "from": "s", "function": "count", "by": "user"}],
+     "rules": [{"id": "r", "rule_expression": "amount > 5"}]}
+    """
+  let pipeline = try Pipeline(DefinitionValue(json: Array(definition.utf8)))
+  var configuration = ProcessorConfiguration()
+  configuration.streamPatience = .seconds(1_000)
+  var processor = Processor(
+    pipeline, id: 1, version: 1, generation: "g",
+    source: EndlessSource(recordBytes: recordBytes, topics: ["t", "s"]), store: AwayStore(),
+    configuration: configuration, makeBatchID: { UniqueID(high: 1, low: 1) })
+  for step in 0..<100 { try processor.step(now: .seconds(step)) }
+  let waiting = processor.source.next
+  #expect(processor.source.isPaused && waiting > 0 && processor.committed.accepted == 0)
+  // The bound, and the poll that went beyond it.
+  #expect(waiting * Int64(recordBytes) < 24 << 20)
+
+  for step in 2_000..<2_010 { try processor.step(now: .seconds(step)) }
+  #expect(processor.committed.accepted >= waiting)
+  #expect(processor.source.next > waiting)
 }
