@@ -324,6 +324,7 @@ struct ArchiveDecide: ParsableCommand {
         throw Failure.invalid("there is no archive at \(archive); name one with --archive")
       }
       let loaded = try LoadedPipeline(file: pipeline)
+      loaded.sayThatItIsForEveryKey()
       var keeper = DecisionKeeper(
         ArchiveDirectory(root: archive), pipeline: loaded.pipeline, version: nil, lists: loaded.lists)
       try keeper.step { Interruption.isRequested }

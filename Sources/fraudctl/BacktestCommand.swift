@@ -111,6 +111,7 @@ struct BacktestCommand: ParsableCommand {
         "\(file) reads the stream '\(stream.name)', and the archive keeps the scored events alone: use"
           + " `fraudctl score --stream` with the streams' files")
     }
+    loaded.sayThatItIsForEveryKey()
     let name = file.split(separator: "/").last.map(String.init) ?? file
     return Backtest.Version(name: name, pipeline: loaded.pipeline, lists: loaded.lists)
   }

@@ -81,7 +81,8 @@ struct DemoCommand: ParsableCommand {
   ) throws {
     var options = PipelineRun.Options(connection: kafka, group: "fraud-\(applied.name)", address: address)
     options.untilEnd = false
-    let run = PipelineRun(loaded, id: applied.id, version: applied.version, options: options)
+    let run = PipelineRun(
+      PipelineVersion(loaded.pipeline, number: applied.version, lists: loaded.lists), id: applied.id, options: options)
     run.start()
     defer { run.stop() }
     var progress = DemoProgress(terminal: Self.terminal, count: count)

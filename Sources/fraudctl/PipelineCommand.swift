@@ -30,6 +30,10 @@ struct PipelineCommand: ParsableCommand {
         The definition is compiled first, so that no version is kept that cannot run. Content that was applied before is
         the same version. A schema that cannot read the events of the version in force is refused, unless --force.
 
+        With `share: 0.1` at its top, a definition is in force for a tenth of the keys; for the others the version that was
+        in force before goes on, as the control. Another one with `share` takes the place of the first, one without ends
+        the experiment. `pipeline compare` shows how both do, `pipeline rollback` goes back to the control.
+
         EXAMPLES
           fraudctl pipeline apply card-payments.yaml
           fraudctl pipeline apply card-payments.yaml --overlay production.yaml --note 'production topic'
@@ -49,7 +53,7 @@ struct PipelineCommand: ParsableCommand {
         let definition = try LoadedPipeline(file: file, overlays: overlay).stored()
         let applied = try withDatabase(database) { connection, _ in
           try PipelineStore.apply(
-            definition, author: currentUser(), note: note, force: force, on: &connection)
+            definition, author: currentUser(), note: note, force: force, zones: systemTimeZones, on: &connection)
         }
         if output.json {
           var object = JSONObjectText()
@@ -57,10 +61,15 @@ struct PipelineCommand: ParsableCommand {
           object.append("name", applied.name)
           object.append("version", Int64(applied.version))
           object.append("is_new", applied.isNew)
+          object.append("share", json: definition.share.map { "\(Double($0) / 10_000)" } ?? "null")
+          object.append("control_version", applied.control.map(Int64.init))
           Terminal.standardOutput.line(object.finished)
         } else {
           Terminal.standardOutput.line(
             "pipeline \(applied.name) (\(applied.id)), version \(applied.version)"
+              + (applied.control.map {
+                " for \(shareText(definition.share ?? 0)) of the keys, version \($0) for the others"
+              } ?? "")
               + (applied.isNew ? "" : ", which has this content already"))
         }
       }
@@ -89,13 +98,18 @@ struct PipelineCommand: ParsableCommand {
           table.rows = pipelines.map { pipeline in
             let (topic, rules) = outline(pipeline)
             return [
-              String(pipeline.id), pipeline.name, String(pipeline.version), String(rules), topic,
+              String(pipeline.id), pipeline.name, version(pipeline), String(rules), topic,
               shortTime(pipeline.createdAt), pipeline.author,
             ]
           }
           table.write(to: .standardOutput)
         }
       }
+    }
+
+    private func version(_ pipeline: StoredPipeline) -> String {
+      guard let share = pipeline.share, let control = pipeline.control else { return "\(pipeline.version)" }
+      return "\(pipeline.version) (\(shareText(share))), \(control.version)"
     }
 
     private func outline(_ pipeline: StoredPipeline) -> (topic: String, rules: Int) {
@@ -158,13 +172,20 @@ struct PipelineCommand: ParsableCommand {
           ])
           table.rows = versions.map { version in
             [
-              String(version.version), version.isActive ? "in force" : "", shortTime(version.createdAt),
+              String(version.version), state(version, versions.first(where: \.isActive)), shortTime(version.createdAt),
               version.author, String(version.sha256.prefix(12)), version.note ?? "",
             ]
           }
           table.write(to: .standardOutput)
         }
       }
+    }
+
+    private func state(_ version: StoredPipeline, _ active: StoredPipeline?) -> String {
+      if version.version == active?.control?.version { return "in force for the others" }
+      guard let share = version.share, let control = version.control else { return version.isActive ? "in force" : "" }
+      return version.isActive
+        ? "in force for \(shareText(share)) of the keys" : "for \(shareText(share)) beside \(control.version)"
     }
   }
 
@@ -207,6 +228,8 @@ private func json(of pipeline: StoredPipeline, withDefinition: Bool) -> String {
   object.append("name", pipeline.name)
   object.append("version", Int64(pipeline.version))
   object.append("is_active", pipeline.isActive)
+  object.append("share", json: pipeline.share.map { "\(Double($0) / 10_000)" } ?? "null")
+  object.append("control_version", pipeline.control.map { Int64($0.version) })
   object.append("versions", Int64(pipeline.versions))
   object.append("sha256", pipeline.sha256)
   object.append("author", pipeline.author)

@@ -50,6 +50,7 @@ extension PipelineCommand {
             "  " + terminal.styled(title.padding(toLength: 9, withPad: " ", startingAt: 0), .bold) + " " + text)
         }
       }
+      if let share = definition.share { line("share", "\(shareText(share)) of the keys") }
       line("topic", definition.kafkaTopic ?? "none: for files only")
       line("fields", definition.schema.fields.map { "\($0.name) \($0.type.rawValue)" }.joined(separator: ", "))
       line("streams", definition.streams.map { "\($0.name) (topic \($0.kafkaTopic ?? "-"))" }.joined(separator: ", "))
@@ -88,6 +89,7 @@ extension PipelineCommand {
       object.append("name", definition.name)
       object.append("sha256", definition.sha256)
       object.append("kafka_topic", definition.kafkaTopic)
+      object.append("share", json: definition.share.map { "\(Double($0) / 10_000)" } ?? "null")
       object.append("fields", json: jsonArray(definition.schema.fields.map { quoted($0.name) }))
       object.append("features", json: jsonArray(definition.features.map { quoted($0.name) }))
       object.append("lists", json: jsonArray(definition.lists.map { quoted($0.name) }))
@@ -145,7 +147,9 @@ extension PipelineCommand {
         """)
 
     @Argument(help: "The pipeline's name or number.") var pipeline: String
-    @Option(help: ArgumentHelp("The earlier version (default: the one before the later one).", valueName: "version"))
+    @Option(
+      help: ArgumentHelp(
+        "The earlier version (default: the later one's control, or the one before it).", valueName: "version"))
     var from: Int?
     @Option(help: ArgumentHelp("The later version (default: the one in force).", valueName: "version")) var to: Int?
     @OptionGroup var database: DatabaseOptions
@@ -165,7 +169,10 @@ extension PipelineCommand {
           guard let after = try to.map(version) ?? versions.first(where: \.isActive) ?? versions.first else {
             throw Failure.failed("no version of \(printable(pipeline)) is in force")
           }
-          guard let before = try from.map(version) ?? versions.first(where: { $0.version < after.version }) else {
+          guard
+            let before = try (from ?? after.control?.version).map(version)
+              ?? versions.first(where: { $0.version < after.version })
+          else {
             throw Failure.failed("version \(after.version) of \(after.name) is the first; say --from and --to")
           }
           return (before, after)
@@ -234,7 +241,8 @@ extension PipelineCommand {
     static let configuration = CommandConfiguration(
       commandName: "rollback", abstract: "Put an earlier version in force again.",
       discussion: """
-        Progress and alerts stay as they are; only what comes is decided by that version.
+        Progress and alerts stay as they are; only what comes is decided by that version. A version that is in force for a
+        share of the keys goes back to its control.
 
         EXAMPLES
           fraudctl pipeline rollback card-payments --note 'too many alerts'
@@ -242,7 +250,8 @@ extension PipelineCommand {
         """)
 
     @Argument(help: "The pipeline's name or number.") var pipeline: String
-    @Option(help: ArgumentHelp("The version (default: the one before that in force).", valueName: "version"))
+    @Option(
+      help: ArgumentHelp("The version (default: the control, or the one before that in force).", valueName: "version"))
     var to: Int?
     @Option(help: "Why, for the audit log.") var note: String?
     @OptionGroup var database: DatabaseOptions

@@ -55,7 +55,7 @@ extension RejectedCommand {
           guard let stored = try PipelineStore.find(pipeline, on: &connection) else {
             throw Failure.failed("there is no pipeline \(printable(pipeline))")
           }
-          let loaded = try LoadedPipeline(DefinitionValue(json: Array(stored.definition.utf8)), folder: ".")
+          let loaded = try PipelineVersion(stored)
           let definition = loaded.pipeline.definition
           if !publish, !definition.features.isEmpty || definition.deduplicate != nil {
             throw Failure.failed(
@@ -79,7 +79,7 @@ extension RejectedCommand {
     }
 
     private func redrive(
-      _ filter: RejectedFilter, _ stored: StoredPipeline, _ loaded: LoadedPipeline,
+      _ filter: RejectedFilter, _ stored: StoredPipeline, _ loaded: PipelineVersion,
       on connection: inout PostgresConnection
     ) throws -> RedriveOutcome {
       var redrive = FraudStore.Redrive(filter, of: stored, author: currentUser(), note: note)
@@ -99,7 +99,7 @@ extension RejectedCommand {
         if page.isEmpty { break }
         page.removeAll { streams.contains($0.topic) }
         let bytes = try payloads.read(page)
-        var engine = Engine(loaded.pipeline, version: stored.version, lists: loaded.lists)
+        var engine = Engine(loaded)
         if !dryRun, !publish {
           total += try redrive.score(page, payloads: bytes, with: &engine, on: &connection)
           continue

@@ -68,6 +68,7 @@ struct ScoreCommand: ParsableCommand {
     try reporting {
       Interruption.watch()
       let loaded = try definition.load()
+      loaded.sayThatItIsForEveryKey()
       let inputs: [String]
       do throws(StoreError) {
         inputs = try InputFiles.expand(input)

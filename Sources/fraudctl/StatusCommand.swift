@@ -10,7 +10,8 @@ struct StatusCommand: ParsableCommand {
     commandName: "status",
     abstract: "Show how far every pipeline is in each of its partitions.",
     discussion: """
-      Asks the database; the lag is shown where a broker answers. DELAY is from the event time reached until now, STATE
+      Asks the database; the lag is shown where a broker answers. VERSION says `7 (10 %), 6` where version 7 is in force for a
+      tenth of the keys and 6 for the others. DELAY is from the event time reached until now, STATE
       what is stored of the features. The owner of a partition, while it runs, says how long its commits take (p50) and how
       long events take from their record's timestamp to their commit (p99), since its start, and what it holds in memory. With --json one object a line.
 
@@ -79,7 +80,7 @@ struct StatusCommand: ParsableCommand {
     table.rows = partitions.map { partition in
       let progress = partition.progress
       return [
-        partition.pipeline, progress.pipelineVersion.map(String.init) ?? "",
+        partition.pipeline, version(of: partition),
         "\(progress.source.topic)/\(progress.source.partition)", "\(progress.nextOffset)",
         lag(partition, ends).map { grouped(Int($0)) } ?? "", grouped(Int(progress.counts.accepted)),
         grouped(Int(progress.counts.rejected)), grouped(Int(progress.counts.alerts)),
@@ -92,12 +93,21 @@ struct StatusCommand: ParsableCommand {
     return table
   }
 
+  /// The version that decided last, and where it is for a share of the keys, which one decides the others'.
+  private func version(of partition: PartitionStatus) -> String {
+    guard let version = partition.progress.pipelineVersion else { return "" }
+    guard let share = partition.share, let control = partition.controlVersion else { return "\(version)" }
+    return "\(version) (\(shareText(share))), \(control)"
+  }
+
   private func json(of partition: PartitionStatus, lag: Int64?) -> String {
     let progress = partition.progress
     var object = JSONObjectText()
     object.append("pipeline", partition.pipeline)
     object.append("pipeline_id", Int64(progress.pipelineID))
     object.append("pipeline_version", progress.pipelineVersion.map(Int64.init))
+    object.append("share", json: partition.share.map { "\(Double($0) / 10_000)" } ?? "null")
+    object.append("control_version", partition.controlVersion.map(Int64.init))
     object.append("topic", progress.source.topic)
     object.append("generation", progress.source.generation)
     object.append("partition", Int64(progress.source.partition))

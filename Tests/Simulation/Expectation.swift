@@ -6,6 +6,8 @@ struct Expectation {
   private(set) var alerts: [UniqueID: Alert] = [:]
   private(set) var shadowAlerts: [UniqueID: Alert] = [:]
   private(set) var rejected: [String: RejectedRecord] = [:]
+  /// What each arm of a version or rule counted, by partition.
+  private(set) var arms: [ArmPlace: RunSummary.Arm] = [:]
   private(set) var counts: [EventSource: EventCounts] = [:]
 
   /// Processes a partition to its end.
@@ -21,8 +23,8 @@ struct Expectation {
       while let next = activations.first, next.from <= Int64(offset) {
         activations.removeFirst()
         let remembered = engine?.features.snapshot()
-        if let engine { counts += EventCounts(engine.summary) }
-        var fresh = Engine(Simulation.versions[next.version - 1].pipeline, version: next.version)
+        if let engine { count(engine, of: source, into: &counts) }
+        var fresh = Engine(Simulation.versions[next.version - 1])
         if let remembered, !fresh.pipeline.features.isEmpty { try fresh.features.apply(remembered) }
         engine = fresh
       }
@@ -30,9 +32,14 @@ struct Expectation {
       try process(
         value, offset: Int64(offset), of: source, isPoison: poison.contains(Int64(offset)), &engine!)
     }
-    if let engine { counts += EventCounts(engine.summary) }
+    if let engine { count(engine, of: source, into: &counts) }
     self.counts[source] = counts
     return engine?.features.snapshot() ?? []
+  }
+
+  private mutating func count(_ engine: Engine, of source: EventSource, into counts: inout EventCounts) {
+    counts += EventCounts(engine.summary)
+    for experiment in engine.countsByVersion.flatMap(\.experiments) { arms.add(experiment, of: source) }
   }
 
   private mutating func process(
@@ -51,16 +58,28 @@ struct Expectation {
       return
     }
     engine.process(&batch)
-    for draft in engine.alerts {
-      let alert = engine.alert(draft, of: batch)
-      alerts[alert.id] = alert
-    }
-    for draft in engine.shadowAlerts {
-      let alert = engine.alert(draft, of: batch)
-      shadowAlerts[alert.id] = alert
-    }
+    for alert in engine.alertRecords(of: batch) { alerts[alert.id] = alert }
+    for alert in engine.shadowAlertRecords(of: batch) { shadowAlerts[alert.id] = alert }
     for event in engine.decoding.rejected {
       rejected["\(source.partition)/\(offset)"] = engine.record(event, of: batch)
+    }
+  }
+}
+
+/// One arm of a version or rule in one partition.
+struct ArmPlace: Hashable {
+  var source: EventSource
+  var version: Int?
+  var rule: String
+  var isTreated: Bool
+}
+
+extension [ArmPlace: RunSummary.Arm] {
+  mutating func add(_ experiment: RunSummary.ExperimentCounts, of source: EventSource) {
+    for (isTreated, arm) in [(true, experiment.treated), (false, experiment.control)] where arm.events > 0 {
+      let place = ArmPlace(
+        source: source, version: experiment.version, rule: experiment.ruleID, isTreated: isTreated)
+      self[place, default: RunSummary.Arm()].add(arm)
     }
   }
 }

@@ -70,6 +70,10 @@ final class SimulatedDatabase {
     case notesLost
     /// An owner that leaves in the midst of its care leaves as if it had been through.
     case releaseEndsCare
+    /// A process that starts takes a version that is in force for a share of the keys for one that decides all.
+    case controlForgotten
+    /// What the arms of a version count becomes visible apart from the offsets.
+    case armsApart
   }
 
   /// What is stored of a partition's features.
@@ -83,6 +87,7 @@ final class SimulatedDatabase {
   var alerts: [UniqueID: Alert] = [:]
   var shadowAlerts: [UniqueID: Alert] = [:]
   var rejected: [String: RejectedRecord] = [:]
+  var arms: [ArmPlace: RunSummary.Arm] = [:]
   /// The version in force.
   var version = 1
   /// From which offset of a partition which version decided.
@@ -144,6 +149,7 @@ final class SimulatedDatabase {
         && row.progress.nextOffset == advance.progress.nextOffset && row.progress.sequence == advance.progress.sequence
       if !same, bug != .noFence {
         if bug == .notAtomic { write(unit) }
+        if bug == .armsApart { count(unit) }
         if bug == .stateAhead { write(advance) }
         return nil
       }
@@ -169,8 +175,15 @@ final class SimulatedDatabase {
       moved.append(progress)
     }
     applied += 1
+    count(unit)
     if bug != .rowsLost || applied % 4 != 0 { write(unit) }
     return CommitOutcome(progress: moved, conflicts: 0, wasCommittedBefore: false)
+  }
+
+  private func count(_ unit: CommitUnit) {
+    for advance in unit.advances {
+      for experiment in advance.experiments { arms.add(experiment, of: advance.progress.source) }
+    }
   }
 
   private func write(_ unit: CommitUnit) {

@@ -2,8 +2,9 @@ import FraudCore
 
 /// One seed's world.
 struct Simulation {
-  /// Version 2 has other rules, one feature less, one more, and one over another window; version 3 no features at all.
-  private static let definitions = [
+  /// Version 2 has other rules, one feature less, one more, and one over another window; version 3 no features at all. Versions
+  /// 4 and 5 are in force for a share of the customers beside version 1, with features less and more, and other rules.
+  private static let definitions: [(features: String, rules: String, share: Double?)] = [
     (
       features: """
       {"name": "recent", "function": "count", "by": "customer", "window": "60s"},
@@ -14,7 +15,7 @@ struct Simulation {
       rules: """
       {"id": "often", "rule_expression": "recent > 4"}, {"id": "unusual", "rule_expression": "amount > 1.5 * usual"},
       {"id": "diverse", "rule_expression": "kinds = 3"}, {"id": "rising", "rule_expression": "amount > before + 20"},
-      """
+      """, share: nil
     ),
     (
       features: """
@@ -26,15 +27,40 @@ struct Simulation {
       rules: """
       {"id": "often", "rule_expression": "recent > 5"}, {"id": "unusual", "rule_expression": "amount > 1.5 * usual"},
       {"id": "record", "rule_expression": "amount > top"}, {"id": "rising", "rule_expression": "amount > before + 20"},
-      """
+      """, share: nil
     ),
-    (features: "", rules: ""),
+    (features: "", rules: "", share: nil),
+    (
+      features: """
+      {"name": "top", "function": "max", "of": "amount", "by": "customer"},
+      {"name": "usual", "function": "mean", "of": "amount", "by": "customer"}
+      """,
+      rules: """
+      {"id": "unusual", "rule_expression": "amount > 1.2 * usual"}, {"id": "record", "rule_expression": "amount > top"},
+      """, share: 0.6
+    ),
+    (
+      features: #"{"name": "before", "function": "previous", "of": "amount", "by": "customer"}"#,
+      rules: #"{"id": "rising", "rule_expression": "amount > before + 5", "severity": "critical", "share": 0.5},"#,
+      share: 0.3
+    ),
   ]
 
-  static let versions: [PipelineVersion] = definitions.enumerated().compactMap { index, parts in
+  static let versions: [PipelineVersion] = definitions.indices.compactMap { index in
+    let number = index + 1
+    guard definitions[index].share != nil else {
+      return (try? Pipeline(source(definitions[index]))).map { PipelineVersion($0, number: number) }
+    }
+    return try? PipelineVersion(source(definitions[index]), number: number, beside: (source(definitions[0]), 1))
+  }
+
+  private static func source(
+    _ parts: (features: String, rules: String, share: Double?)
+  ) throws -> DefinitionValue {
     let deduplicate = parts.features.isEmpty ? "" : #""deduplicate": "1h","#
+    let share = parts.share.map { "\"share\": \($0)," } ?? ""
     let text = """
-      {"name": "simulated", "kafka_topic": "payments", "event_id": "id", \(deduplicate) "key": "customer",
+      {"name": "simulated", "kafka_topic": "payments", "event_id": "id", \(deduplicate) \(share) "key": "customer",
        "event_time": {"field": "at", "allowed_lateness": "30s"},
        "schema": [{"name": "id", "type": "integer", "nullable": false}, {"name": "at", "type": "timestamp", "unit": "s"},
                   {"name": "customer", "type": "string"}, {"name": "amount", "type": "float"},
@@ -45,7 +71,7 @@ struct Simulation {
                  {"id": "divided", "rule_expression": "amount / divisor > 10", "severity": "critical"},
                  {"id": "shadow", "rule_expression": "amount < 5", "mode": "shadow"}]}
       """
-    return (try? Pipeline(DefinitionValue(json: Array(text.utf8)))).map { PipelineVersion($0, number: index + 1) }
+    return try DefinitionValue(json: Array(text.utf8))
   }
 
   let seed: UInt64
@@ -88,6 +114,7 @@ struct Simulation {
         return "partition \(partition) keeps deltas that buckets stand for"
       }
     }
+    if actual.arms != expected.arms { return "the arms of versions and rules count otherwise" }
     if actual.alerts != expected.alerts { return "\(actual.alerts.count) alerts instead of \(expected.alerts.count)" }
     if actual.shadowAlerts != expected.shadowAlerts { return "the shadow alerts differ" }
     if actual.rejected != expected.rejected {
@@ -249,9 +276,10 @@ final class SimulatedProcessor {
       if poison.contains(place) { life.end(place) }
     }
     var names = SimulatedRandom(seed: random.next())
-    let version = Simulation.versions[database.version - 1]
+    var version = Simulation.versions[database.version - 1]
+    if database.bug == .controlForgotten { version = PipelineVersion(version.pipeline, number: version.number) }
     processor = Processor(
-      version.pipeline, id: 1, version: version.number, generation: "dev",
+      version, id: 1, generation: "dev",
       source: SimulatedSource(cluster, member: member, seed: random.next()), store: committer,
       configuration: configuration, makeBatchID: { UniqueID(high: names.next(), low: names.next()) })
   }

@@ -1,6 +1,6 @@
 extension PipelineDefinition {
   private static let keys = [
-    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "streams", "features",
+    "name", "kafka_topic", "format", "schema", "event_id", "event_time", "label", "key", "share", "streams", "features",
     "aggregations", "deduplicate", "state", "online_features", "alerts_topic", "lists", "tables", "rules", "scoring",
     "on_rule_error", "archive",
   ]
@@ -34,6 +34,10 @@ extension PipelineDefinition {
     eventTime = members["event_time"].flatMap { reader.eventTime($0, among: fields) }
     label = members["label"].flatMap { reader.label($0, among: fields) }
     key = members["key"].flatMap { reader.fieldName($0, among: fields)?.name }
+    share = members["share"].flatMap { reader.basisPoints($0, atMost: 10_000) }
+    if key == nil, let member = members["share"] {
+      reader.report("events are divided by their key: 'share' needs 'key'", at: member)
+    }
     lists = members["lists"].map { reader.lists($0, fields: fields) } ?? []
     var taken = fields.map(\.name) + lists.map(\.name)
     tables = members["tables"].map { reader.tables($0, taken: taken) } ?? []

@@ -120,6 +120,9 @@ public struct PipelineDefinition: Sendable, Hashable {
   public var label: String?
   /// The field that the topic is partitioned by.
   public var key: String?
+  /// Of all keys, the share in basis points that this version is in force for, beside a control that decides the events of
+  /// the others; `nil` for every one. See ``Experiment``.
+  public var share: Int?
   /// Further topics whose events features remember.
   public var streams: [StreamDefinition]
   /// What is remembered and computed beside the fields, in order.

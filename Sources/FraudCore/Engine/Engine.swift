@@ -36,8 +36,8 @@ public struct Engine: Sendable {
   public let pipeline: Pipeline
   /// The version that its alerts carry.
   public let version: Int?
-  /// What it counted.
-  public internal(set) var summary: RunSummary
+  /// What it counted of the events that it decided, and of what was read.
+  var counts: RunSummary
   /// What the features remember.
   public package(set) var features: FeatureState
   /// The last batch's decisions and their alerts, in the order of its rows.
@@ -54,6 +54,11 @@ public struct Engine: Sendable {
   private let redaction: Redaction
   /// Absent where every rule is in force for every key.
   private var arms: ExperimentArms?
+  /// The one engine that decides the events of all other keys, with the features that this one computes; none where this one
+  /// decides all.
+  private(set) var controls: [Engine] = []
+  /// Absent where this engine decides all events, or is itself a control.
+  private(set) var versionArms: VersionArms?
   /// The batch for one event; absent only while ``score(_:source:offset:timestamp:)`` uses it.
   private var single: EventBatch?
   /// Absent where the pipeline reads no other topic.
@@ -70,7 +75,7 @@ public struct Engine: Sendable {
     self.lists = zip(pipeline.definition.lists, pipeline.lists).map { definition, values in
       values ?? lists[definition.name] ?? definition.contents([])
     }
-    summary = RunSummary(pipeline: pipeline, version: version)
+    counts = RunSummary(pipeline: pipeline, version: version)
     features = FeatureState(pipeline.features, limits: pipeline.definition.stateLimits)
     decoding = DecoderState(pipeline.decoder)
     evaluator = RuleEvaluator(pipeline.program)
@@ -79,6 +84,30 @@ public struct Engine: Sendable {
     outcomes = RuleOutcomes(ruleCount: pipeline.rules.count, stride: 1)
     if !pipeline.features.streams.isEmpty { merging = MergedEvents(pipeline) }
   }
+
+  /// Makes an engine of a version and, where it has one, its control.
+  public init(_ version: PipelineVersion) {
+    self.init(version.pipeline, version: version.number, lists: version.lists)
+    guard let control = version.control, let arms = VersionArms(version.pipeline) else { return }
+    precondition(
+      control.pipeline.features.identity == pipeline.features.identity && control.pipeline.layout == pipeline.layout,
+      "a control with other features")
+    controls = [Engine(control.pipeline, version: control.number, lists: control.lists)]
+    versionArms = arms
+    counts.experiments.append(
+      RunSummary.ExperimentCounts(
+        ruleID: "", share: arms.share, version: version.number, controlVersion: control.number))
+  }
+
+  /// What it counted, its control included.
+  public var summary: RunSummary {
+    guard var sum = controls.first?.counts else { return counts }
+    sum.merge(counts)
+    return sum
+  }
+
+  /// What each version counted of the events that it decided: this one's, with all that was read, then its control's.
+  package var countsByVersion: [RunSummary] { [counts] + controls.map(\.counts) }
 
   /// Decides one event, given as the text of a JSON object.
   ///
@@ -102,6 +131,12 @@ public struct Engine: Sendable {
     }
     process(&batch)
     if let rejected = decoding.rejected.first { throw rejected }
+    if let versionArms, !versionArms.isTreated(row: 0) { return controls[0].scored(batch) }
+    return scored(batch)
+  }
+
+  /// What became of a batch's only event.
+  private func scored(_ batch: EventBatch) -> ScoredEvent {
     if decisions.rows.isEmpty { return ScoredEvent(decision: pipeline.scoring.quiet, reasons: [], alerts: []) }
     return ScoredEvent(
       decision: decision(at: 0), reasons: reasons(at: 0, batch: batch),
@@ -118,34 +153,49 @@ public struct Engine: Sendable {
   /// ``alerts`` and ``errors`` until the next call.
   package mutating func evaluate(_ batch: inout EventBatch) {
     fitOutcomes(to: batch)
-    for event in decoding.rejected { summary.rejected[event.reason, default: 0] += 1 }
-    summary.unknownFields += decoding.unknownFields
-    summary.accepted += batch.rowCount
+    for event in decoding.rejected { counts.rejected[event.reason, default: 0] += 1 }
+    counts.unknownFields += decoding.unknownFields
+    counts.accepted += batch.rowCount
     if !pipeline.features.streams.isEmpty {
       applyAlone(to: &batch)
     } else if !pipeline.features.isEmpty {
       let late = features.lateCount
       features.apply(to: &batch, lists: lists)
-      summary.late += features.lateCount - late
+      counts.late += features.lateCount - late
     }
     decide(&batch)
   }
 
   /// Evaluates rows whose features are computed.
   mutating func decide(_ batch: inout EventBatch) {
-    evaluator.evaluate(batch, lists: lists, into: &outcomes)
     if pipeline.definition.deduplicate != nil {
-      for word in features.repeated { summary.duplicates += word.nonzeroBitCount }
-      outcomes.clear(rows: features.repeated)
+      for word in features.repeated { counts.duplicates += word.nonzeroBitCount }
     }
-    arms?.apply(to: &outcomes, of: batch)
+    guard var divided = versionArms.take() else { return decide(batch, only: nil) }
+    divided.divide(batch)
+    decide(batch, only: divided.treated)
+    controls[0].fitOutcomes(to: batch)
+    controls[0].features.show(rowsOf: features)
+    controls[0].decide(batch, only: divided.control)
+    divided.count(
+      decisions, controls[0].decisions, of: batch, label: pipeline.known.label,
+      into: &counts.experiments[counts.experiments.count - 1])
+    versionArms = divided
+  }
+
+  /// - Parameter rows: those that this engine decides; `nil` for all.
+  private mutating func decide(_ batch: EventBatch, only rows: [UInt64]?) {
+    evaluator.evaluate(batch, lists: lists, into: &outcomes)
+    if pipeline.definition.deduplicate != nil { outcomes.clear(rows: features.repeated) }
+    if let rows { outcomes.clear(rows: rows.map(~)) }
+    arms?.apply(to: &outcomes, of: batch, only: rows)
     let words = (batch.rowCount + 63) / 64
     collectErrors(batch, words: words)
-    pipeline.scoring.decide(outcomes, rowCount: batch.rowCount, scratch: &scratch, into: &decisions)
+    pipeline.scoring.decide(outcomes, rowCount: batch.rowCount, only: rows, scratch: &scratch, into: &decisions)
     draftAlerts()
     draftShadowAlerts(words: words)
-    if let label = pipeline.known.label { countHits(batch, label: label) }
-    arms?.count(decisions, of: batch, label: pipeline.known.label, into: &summary.experiments)
+    if let label = pipeline.known.label { countHits(batch, label: label, only: rows) }
+    arms?.count(decisions, of: batch, label: pipeline.known.label, into: &counts.experiments)
   }
 
   mutating func fitOutcomes(to batch: EventBatch) {
@@ -156,7 +206,7 @@ public struct Engine: Sendable {
   /// Goes on with another version, whose unchanged features keep what they remember; nothing where it is this one.
   package mutating func adopt(_ next: PipelineVersion) {
     guard next.number != version else { return }
-    var engine = Engine(next.pipeline, version: next.number, lists: next.lists)
+    var engine = Engine(next)
     engine.features = features.carried(to: next.pipeline.features, limits: next.pipeline.definition.stateLimits)
     self = engine
   }
@@ -177,7 +227,7 @@ public struct Engine: Sendable {
       var kept = 0
       for word in 0..<words where outcomes.error[start + word] != 0 {
         var bits = outcomes.error[start + word]
-        summary.rules[rule].errors += bits.nonzeroBitCount
+        counts.rules[rule].errors += bits.nonzeroBitCount
         if pipeline.definition.onRuleError == .alert {
           outcomes.triggered[start + word] |= bits
           outcomes.mayBeTriggered[rule] = true
@@ -196,19 +246,19 @@ public struct Engine: Sendable {
   private mutating func draftAlerts() {
     alerts.removeAll(keepingCapacity: true)
     for index in decisions.rows.indices where decisions.verdicts[index].alerts {
-      summary.decisions += 1
+      counts.decisions += 1
       let row = Int(decisions.rows[index])
       let perRule = pipeline.definition.scoring.alerts == .perRule
       let before = alerts.count
       for place in decisions.triggered(at: index) {
         let rule = Int(decisions.triggeredRules[place])
-        summary.rules[rule].matches += 1
+        counts.rules[rule].matches += 1
         if perRule { alerts.append(AlertDraft(row: Int32(row), rule: rule, decision: index)) }
       }
       if alerts.count == before { alerts.append(AlertDraft(row: Int32(row), rule: nil, decision: index)) }
-      for draft in alerts[before...] { summary.alertsBySeverity[severity(of: draft).rank] += 1 }
+      for draft in alerts[before...] { counts.alertsBySeverity[severity(of: draft).rank] += 1 }
     }
-    summary.alerts += alerts.count
+    counts.alerts += alerts.count
   }
 
   private mutating func draftShadowAlerts(words: Int) {
@@ -217,7 +267,7 @@ public struct Engine: Sendable {
     where outcomes.mayBeTriggered[rule] && pipeline.rules[rule].mode == .shadow {
       for word in 0..<words {
         var bits = outcomes.triggered[rule * outcomes.stride + word]
-        summary.rules[rule].matches += bits.nonzeroBitCount
+        counts.rules[rule].matches += bits.nonzeroBitCount
         while bits != 0 {
           shadowAlerts.append(
             AlertDraft(row: Int32(word * 64 + bits.trailingZeroBitCount), rule: rule, decision: -1))
@@ -227,22 +277,22 @@ public struct Engine: Sendable {
     }
   }
 
-  private mutating func countHits(_ batch: EventBatch, label: Int) {
+  private mutating func countHits(_ batch: EventBatch, label: Int, only rows: [UInt64]?) {
     for word in 0..<(batch.rowCount + 63) / 64 {
-      let known = batch.validity[label * batch.bitmapStride + word]
+      let known = batch.validity[label * batch.bitmapStride + word] & (rows?[word] ?? .max)
       let positive = known & batch.labelBits(column: label, word: word)
-      summary.positives? += positive.nonzeroBitCount
+      counts.positives? += positive.nonzeroBitCount
       for rule in pipeline.rules.indices {
         let matched = outcomes.triggered[rule * outcomes.stride + word]
-        summary.rules[rule].hits.truePositives += (matched & positive).nonzeroBitCount
-        summary.rules[rule].hits.falsePositives += (matched & known & ~positive).nonzeroBitCount
+        counts.rules[rule].hits.truePositives += (matched & positive).nonzeroBitCount
+        counts.rules[rule].hits.falsePositives += (matched & known & ~positive).nonzeroBitCount
       }
     }
     for index in decisions.rows.indices where decisions.verdicts[index].alerts {
       let row = Int(decisions.rows[index])
       guard batch.isValid(column: label, row: row) else { continue }
       let isFraud = batch.labelBits(column: label, word: row >> 6) >> UInt64(row & 63) & 1 == 1
-      if isFraud { summary.decisionHits.truePositives += 1 } else { summary.decisionHits.falsePositives += 1 }
+      if isFraud { counts.decisionHits.truePositives += 1 } else { counts.decisionHits.falsePositives += 1 }
     }
   }
 }
@@ -326,13 +376,45 @@ extension Engine {
       line: position.line > 0 ? position.line : nil, transactionData: event)
   }
 
+  /// The last batch's alerts as they are kept, in the order of its rows.
+  package func alertRecords(of batch: EventBatch) -> [Alert] {
+    inOrder(
+      alerts.map { alert($0, of: batch) },
+      controls.first.map { control in control.alerts.map { control.alert($0, of: batch) } })
+  }
+
+  /// The last batch's alerts of rules in shadow mode as they are kept.
+  package func shadowAlertRecords(of batch: EventBatch) -> [Alert] {
+    shadowAlerts.map { alert($0, of: batch) } + controls.flatMap { $0.shadowAlertRecords(of: batch) }
+  }
+
+  /// The last batch's rule errors as they are kept.
+  package func ruleErrorRecords(of batch: EventBatch) -> [RuleErrorRecord] {
+    errors.map { record($0, of: batch) } + controls.flatMap { $0.ruleErrorRecords(of: batch) }
+  }
+
+  /// Merges the alerts of two versions, none of which have a row in common.
+  private func inOrder(_ own: [Alert], _ control: [Alert]?) -> [Alert] {
+    guard let control, !control.isEmpty else { return own }
+    var merged: [Alert] = []
+    var rest = control[...]
+    for alert in own {
+      let count = rest.prefix { $0.offset < alert.offset }.count
+      merged += rest.prefix(count)
+      rest.removeFirst(count)
+      merged.append(alert)
+    }
+    return merged + rest
+  }
+
   /// A rule's error as it is kept.
   package func record(_ error: RuleError, of batch: EventBatch) -> RuleErrorRecord {
     let position = batch.positions[error.row]
     return RuleErrorRecord(
       source: batch.source, offset: position.offset, line: position.line > 0 ? position.line : nil,
       eventID: pipeline.eventID(row: error.row, batch: batch, redaction: redaction),
-      ruleID: pipeline.rules[error.rule].id, code: error.error.name, message: error.error.message)
+      ruleID: pipeline.rules[error.rule].id, code: error.error.name, message: error.error.message,
+      pipelineVersion: version)
   }
 
   /// A rejected event of the last batch as it is kept.
@@ -343,7 +425,7 @@ extension Engine {
   /// Rejects the one message that waits in a batch, without looking at it: it made a process crash.
   package mutating func rejectUnseen(_ batch: EventBatch) -> RejectedRecord? {
     guard let position = batch.positions.first else { return nil }
-    summary.rejected[.crashedWorker, default: 0] += 1
+    counts.rejected[.crashedWorker, default: 0] += 1
     return record(
       RejectedEvent(
         reason: .crashedWorker, detail: "the process crashed each time it evaluated this event", position: position),

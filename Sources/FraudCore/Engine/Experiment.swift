@@ -53,7 +53,9 @@ struct ExperimentArms: Sendable {
   }
 
   /// Finds the arms of a batch's rows, and makes each rule false where it is not in force.
-  mutating func apply(to outcomes: inout RuleOutcomes, of batch: EventBatch) {
+  ///
+  /// - Parameter rows: those that are in any arm; `nil` for all.
+  mutating func apply(to outcomes: inout RuleOutcomes, of batch: EventBatch, only rows: [UInt64]? = nil) {
     let words = (batch.rowCount + 63) / 64
     for index in experiments.indices {
       let experiment = experiments[index]
@@ -67,6 +69,12 @@ struct ExperimentArms: Sendable {
           treated[index][row >> 6] |= bit
         } else {
           control[index][row >> 6] |= bit
+        }
+      }
+      if let rows {
+        for word in 0..<words {
+          treated[index][word] &= rows[word]
+          control[index][word] &= rows[word]
         }
       }
       for word in 0..<words {
@@ -121,12 +129,16 @@ extension RunSummary {
     }
   }
 
-  /// A rule that is in force for a share of the keys, and what both arms counted.
+  /// A rule, or a whole version, that is in force for a share of the keys, and what both arms counted.
   public struct ExperimentCounts: Sendable, Hashable {
-    /// The rule.
+    /// The rule; empty for a whole version.
     public var ruleID: String
     /// The share of keys that it is in force for, in basis points.
     public var share: Int
+    /// The version of the pipeline that decided the events, where a file has none `nil`; of a whole version, it itself.
+    public var version: Int?
+    /// The version that decides the events of the other keys, where this is a whole version.
+    public var controlVersion: Int?
     /// Events of keys that it is in force for.
     public var treated = Arm()
     /// Events of all other keys.
@@ -140,26 +152,31 @@ extension ExperimentArms {
     _ decisions: Decisions, of batch: EventBatch, label: Int?, into counts: inout [RunSummary.ExperimentCounts]
   ) {
     for index in experiments.indices {
-      for word in treated[index].indices {
-        counts[index].treated.events += treated[index][word].nonzeroBitCount
-        counts[index].control.events += control[index][word].nonzeroBitCount
-        guard let label else { continue }
-        let fraud = batch.validity[label * batch.bitmapStride + word] & batch.labelBits(column: label, word: word)
-        counts[index].treated.positives += (treated[index][word] & fraud).nonzeroBitCount
-        counts[index].control.positives += (control[index][word] & fraud).nonzeroBitCount
-      }
-      for place in decisions.rows.indices where decisions.verdicts[place].alerts {
-        let row = Int(decisions.rows[place])
-        let bit = 1 << UInt64(row & 63) as UInt64
-        let isTreated = treated[index][row >> 6] & bit != 0
-        guard isTreated || control[index][row >> 6] & bit != 0 else { continue }
-        var arm = RunSummary.Arm()
-        arm.alerts = 1
-        if let label, batch.isValid(column: label, row: row) {
-          let isFraud = batch.labelBits(column: label, word: row >> 6) & bit != 0
-          if isFraud { arm.hits.truePositives = 1 } else { arm.hits.falsePositives = 1 }
-        }
-        if isTreated { counts[index].treated.add(arm) } else { counts[index].control.add(arm) }
+      counts[index].treated.add(decisions, of: batch, rows: treated[index], label: label)
+      counts[index].control.add(decisions, of: batch, rows: control[index], label: label)
+    }
+  }
+}
+
+extension RunSummary.Arm {
+  /// Adds a batch's events and decisions, of these rows.
+  mutating func add(_ decisions: Decisions, of batch: EventBatch, rows: [UInt64], label: Int?) {
+    for word in rows.indices {
+      events += rows[word].nonzeroBitCount
+      guard let label else { continue }
+      let fraud = batch.validity[label * batch.bitmapStride + word] & batch.labelBits(column: label, word: word)
+      positives += (rows[word] & fraud).nonzeroBitCount
+    }
+    for place in decisions.rows.indices where decisions.verdicts[place].alerts {
+      let row = Int(decisions.rows[place])
+      let bit = 1 << UInt64(row & 63) as UInt64
+      guard rows[row >> 6] & bit != 0 else { continue }
+      alerts += 1
+      guard let label, batch.isValid(column: label, row: row) else { continue }
+      if batch.labelBits(column: label, word: row >> 6) & bit != 0 {
+        hits.truePositives += 1
+      } else {
+        hits.falsePositives += 1
       }
     }
   }

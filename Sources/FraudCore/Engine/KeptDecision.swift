@@ -6,11 +6,20 @@ package struct KeptDecision: Sendable {
   package var eventTime: Int64?
   package var decision: Decision
   package var reasons: [Reason]
+  /// The version that decided.
+  package var version: Int?
 }
 
 extension Engine {
   /// The decisions of the last batch's rows, those where nothing triggered included.
   package func keptDecisions(of batch: EventBatch) -> [KeptDecision] {
+    let kept = ownDecisions(of: batch)
+    guard let versionArms else { return kept }
+    let others = controls[0].ownDecisions(of: batch)
+    return kept.indices.map { versionArms.isTreated(row: $0) ? kept[$0] : others[$0] }
+  }
+
+  private func ownDecisions(of batch: EventBatch) -> [KeptDecision] {
     var index = 0
     return (0..<batch.rowCount).map { row in
       while index < decisions.rows.count, decisions.rows[index] < row { index += 1 }
@@ -19,7 +28,7 @@ extension Engine {
         eventID: pipeline.known.eventID.flatMap { batch.value(column: $0, row: row) }?.plainText,
         eventTime: pipeline.eventTime(row: row, batch: batch),
         decision: isDecided ? decision(at: index) : pipeline.scoring.quiet,
-        reasons: isDecided ? reasons(at: index, batch: batch) : [])
+        reasons: isDecided ? reasons(at: index, batch: batch) : [], version: version)
     }
   }
 }

@@ -76,7 +76,7 @@ extension Engine {
       events = merging.take() ?? events
     }
     events.append(row: row, of: batch, topic: topic)
-    if topic == 0 { summary.accepted += 1 } else { summary.streams[topic - 1].accepted += 1 }
+    if topic == 0 { counts.accepted += 1 } else { counts.streams[topic - 1].accepted += 1 }
     merging = events
   }
 
@@ -90,15 +90,15 @@ extension Engine {
   /// Counts what was not accepted of a topic, 0 for the scored one, and the unknown fields of what was.
   package mutating func count(rejected: [RejectedEvent], unknownFields: Int, topic: Int) {
     if topic == 0 {
-      for event in rejected { summary.count(rejected: event.reason) }
-      summary.unknownFields += unknownFields
+      for event in rejected { counts.count(rejected: event.reason) }
+      counts.unknownFields += unknownFields
     } else {
-      for event in rejected { summary.streams[topic - 1].rejected[event.reason, default: 0] += 1 }
+      for event in rejected { counts.streams[topic - 1].rejected[event.reason, default: 0] += 1 }
     }
   }
 
   /// Counts fields of scored events that no schema declares.
-  mutating func count(unknownFields: Int) { summary.unknownFields += unknownFields }
+  mutating func count(unknownFields: Int) { counts.unknownFields += unknownFields }
 
   /// Evaluates all events that were taken.
   package mutating func evaluateTaken(emit: (inout Engine, EventBatch) throws -> Void) rethrows {
@@ -127,10 +127,10 @@ extension Engine {
     let (late, clocks) = (features.lateCount, features.streams)
     features.setSources(events.sources)
     features.apply(to: &events.merged, lists: lists)
-    summary.late += features.lateCount - late
+    counts.late += features.lateCount - late
     for index in clocks.indices {
-      summary.streams[index].late += features.streams[index].lateCount - clocks[index].lateCount
-      summary.streams[index].duplicates += features.streams[index].repeatedCount - clocks[index].repeatedCount
+      counts.streams[index].late += features.streams[index].lateCount - clocks[index].lateCount
+      counts.streams[index].duplicates += features.streams[index].repeatedCount - clocks[index].repeatedCount
     }
     events.aggregates += features.aggregates
     let computed = pipeline.layout.fieldCount..<pipeline.layout.columns.count
@@ -186,7 +186,7 @@ extension Engine {
     }
     plan.decoder.decode(&batch, &state)
     if let rejected = state.rejected.first {
-      summary.streams[index].rejected[rejected.reason, default: 0] += 1
+      counts.streams[index].rejected[rejected.reason, default: 0] += 1
       throw rejected
     }
     if batch.rowCount == 0 { return }

@@ -87,7 +87,7 @@ public struct RunSummary: Sendable, Hashable {
     streams = pipeline.definition.streams.map { Stream(name: $0.name) }
     rules = pipeline.rules.map { Rule(id: $0.id, mode: $0.mode) }
     experiments = pipeline.rules.compactMap { rule in
-      rule.share.map { ExperimentCounts(ruleID: rule.id, share: $0) }
+      rule.share.map { ExperimentCounts(ruleID: rule.id, share: $0, version: version) }
     }
     positives = pipeline.definition.label == nil ? nil : 0
   }
@@ -135,9 +135,12 @@ public struct RunSummary: Sendable, Hashable {
         streams.append(more)
       }
     }
-    // By id: the experiments of two versions may differ.
+    // By id: the experiments of two versions may differ. A whole version is an experiment of its own.
     for more in other.experiments {
-      if let index = experiments.firstIndex(where: { $0.ruleID == more.ruleID && $0.share == more.share }) {
+      let place = experiments.firstIndex {
+        $0.ruleID == more.ruleID && $0.share == more.share && ($0.controlVersion == nil || $0.version == more.version)
+      }
+      if let index = place {
         experiments[index].treated.add(more.treated)
         experiments[index].control.add(more.control)
       } else {
@@ -242,8 +245,9 @@ public struct RunSummary: Sendable, Hashable {
     object.key("experiments", &text)
     var byRule = JSONObjectText()
     for experiment in experiments {
-      byRule.key(experiment.ruleID, &text)
+      byRule.key(experiment.controlVersion == nil ? experiment.ruleID : "version \(experiment.version ?? 0)", &text)
       var arms = JSONObjectText()
+      if let control = experiment.controlVersion { arms.count("control_version", control, &text) }
       arms.key("share", &text)
       JSONText.append(Double(experiment.share) / 10_000, to: &text)
       for (name, arm) in [("treated", experiment.treated), ("control", experiment.control)] {

@@ -139,9 +139,21 @@ public struct FeatureState: Sendable {
 
   mutating func countErrors(_ count: Int) { errorCount += count }
 
+  /// Shows what another state of the same program found in its last batch; what this one remembers stays as it is.
+  mutating func show(rowsOf other: FeatureState) {
+    (late, future, repeated) = (other.late, other.future, other.repeated)
+    truncatedCount = other.truncatedCount
+    mergedTruncations = other.mergedTruncations
+    if program.streams.isEmpty, other.truncatedCount > 0 {
+      for table in other.tables { mergedTruncations.merge(table.truncated) { first, _ in first } }
+    }
+  }
+
   /// Columns whose value in a row misses events because the key had too many.
   package func truncatedColumns(row: Int) -> [Int] {
-    if !program.streams.isEmpty { return mergedTruncations.filter { $0.value.contains(row) }.keys.sorted() }
+    if !program.streams.isEmpty || !mergedTruncations.isEmpty {
+      return mergedTruncations.filter { $0.value.contains(row) }.keys.sorted()
+    }
     return tables.flatMap { $0.truncated.filter { $0.value.contains(row) }.keys }.sorted()
   }
 

@@ -67,12 +67,15 @@ public struct RuleErrorRecord: Sendable, Hashable {
   public var code: String
   /// For people.
   public var message: String
+  /// The version of the pipeline that has the rule; `nil` for the commit's.
+  public var pipelineVersion: Int?
 
   /// Describes an error.
   public init(
     source: EventSource, offset: Int64, line: Int64? = nil, eventID: String?, ruleID: String, code: String,
-    message: String
+    message: String, pipelineVersion: Int? = nil
   ) {
+    self.pipelineVersion = pipelineVersion
     self.source = source
     self.offset = offset
     self.line = line
@@ -111,7 +114,9 @@ public struct PartitionAdvance: Sendable {
   public var counts = EventCounts()
   /// How many errors each rule had; all of them, also those that are not kept.
   public var ruleErrorCounts: [String: Int64] = [:]
-  /// What the arms of rules with a share counted.
+  /// The version beside the commit's that decided the events of some keys, and how many errors each rule of it had.
+  public var control: (version: Int, ruleErrorCounts: [String: Int64])?
+  /// What the arms of rules and versions with a share counted.
   public var experiments: [RunSummary.ExperimentCounts] = []
   /// The pipeline's streams, in the order of the definition.
   public var streams: [StreamAdvance] = []
@@ -137,7 +142,7 @@ public struct CommitUnit: Sendable {
   public var pipeline: String
   /// Its number.
   public var pipelineID: Int
-  /// The version that decided.
+  /// The version that decided; alerts and rule errors name their own, which may be its control.
   public var pipelineVersion: Int
   /// The partitions, each once, all of this pipeline.
   public var advances: [PartitionAdvance] = []

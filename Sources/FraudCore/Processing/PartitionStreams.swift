@@ -64,9 +64,9 @@ struct PartitionStreams {
     var latestEventTime: Int64?
 
     mutating func observe(_ engine: Engine, _ batch: EventBatch) {
-      for draft in engine.alerts { alerts.append(engine.alert(draft, of: batch)) }
-      for draft in engine.shadowAlerts { shadowAlerts.append(engine.alert(draft, of: batch)) }
-      for error in engine.errors { ruleErrors.append(engine.record(error, of: batch)) }
+      alerts += engine.alertRecords(of: batch)
+      shadowAlerts += engine.shadowAlertRecords(of: batch)
+      ruleErrors += engine.ruleErrorRecords(of: batch)
       for row in engine.features.aggregates { aggregates.append(AggregateRecord(source: batch.source, row: row)) }
       online?.observe(batch, engine.pipeline)
       if let time = engine.latestEventTime(of: batch) { latestEventTime = max(latestEventTime ?? time, time) }

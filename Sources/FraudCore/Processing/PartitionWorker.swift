@@ -17,8 +17,8 @@ struct PartitionWorker {
   private(set) var aggregates: [AggregateRecord] = []
   private var online: OnlineFeatures?
   private var latestEventTime: Int64?
-  /// What the engine had counted at the last commit.
-  private var committedSummary: RunSummary
+  /// What the engine had counted at the last commit, for each version in it.
+  private var committedCounts: [RunSummary]
   /// Absent where there are no features.
   private var journal: StateJournal?
   /// What was read of all topics; absent where the pipeline reads no other.
@@ -84,7 +84,7 @@ struct PartitionWorker {
     nextOffset = progress.nextOffset
     batch = EventBatch(layout: engine.pipeline.layout, source: progress.source, capacity: configuration.batchRows)
     latestEventTime = progress.maxEventTime
-    committedSummary = engine.summary
+    committedCounts = engine.countsByVersion
     online = OnlineFeatures(engine.pipeline)
     if journal != nil { self.engine.features.trackChanges() }
     // With several topics an offset does not tell which record it was.
@@ -332,29 +332,40 @@ struct PartitionWorker {
   mutating func evaluate() {
     guard !batch.positions.isEmpty else { return }
     engine.process(&batch)
-    for draft in engine.alerts { alerts.append(engine.alert(draft, of: batch)) }
-    for draft in engine.shadowAlerts { shadowAlerts.append(engine.alert(draft, of: batch)) }
+    alerts += engine.alertRecords(of: batch)
+    shadowAlerts += engine.shadowAlertRecords(of: batch)
     for event in engine.decoding.rejected { rejected.append(engine.record(event, of: batch)) }
-    for error in engine.errors { ruleErrors.append(engine.record(error, of: batch)) }
+    ruleErrors += engine.ruleErrorRecords(of: batch)
     for row in engine.features.aggregates { aggregates.append(AggregateRecord(source: batch.source, row: row)) }
     online?.observe(batch, engine.pipeline)
     if let time = engine.latestEventTime(of: batch) { latestEventTime = max(latestEventTime ?? time, time) }
     batch.removeAll()
   }
 
+  private static func errorCounts(_ counted: RunSummary) -> [String: Int64] {
+    var counts: [String: Int64] = [:]
+    for rule in counted.rules where rule.errors > 0 { counts[rule.id] = Int64(rule.errors) }
+    return counts
+  }
+
   /// Moves what came out since the last commit into a unit; `nil` where nothing was taken.
   mutating func contribute(to unit: inout CommitUnit, summary: inout RunSummary) {
     evaluate()
     var advance = PartitionAdvance(progress: progress, nextOffset: nextOffset)
-    let counted = engine.summary.difference(from: committedSummary)
-    committedSummary = engine.summary
+    let byVersion = zip(engine.countsByVersion, committedCounts).map { $0.difference(from: $1) }
+    committedCounts = engine.countsByVersion
+    var counted = byVersion[byVersion.count - 1]
+    if byVersion.count > 1 { counted.merge(byVersion[0]) }
     advance.maxEventTime = latestEventTime
     advance.stateChange = journal?.change(of: &engine.features, at: progress.sequence &+ 1)
     if let watermark = engine.features.watermark { advance.watermark = watermark }
     advance.counts = EventCounts(counted)
     if let streams { advance.streams = streams.advances(from: progress, counted: counted) }
-    for rule in counted.rules where rule.errors > 0 { advance.ruleErrorCounts[rule.id] = Int64(rule.errors) }
-    advance.experiments = counted.experiments
+    advance.ruleErrorCounts = Self.errorCounts(byVersion[0])
+    if byVersion.count > 1, let version = byVersion[1].pipelineVersion {
+      advance.control = (version, Self.errorCounts(byVersion[1]))
+    }
+    advance.experiments = byVersion.flatMap(\.experiments)
     unit.advances.append(advance)
     if let rows = online?.take() { unit.add(rows) }
     unit.alertsTopic = engine.pipeline.definition.alertsTopic

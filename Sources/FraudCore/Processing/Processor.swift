@@ -40,23 +40,6 @@ public struct ProcessorConfiguration: Sendable {
   public init() {}
 }
 
-/// A version of a pipeline, ready to evaluate.
-public struct PipelineVersion: Sendable {
-  /// The compiled definition.
-  public var pipeline: Pipeline
-  /// The number that alerts carry.
-  public var number: Int
-  /// What the lists hold that the definition leaves to a file, by name.
-  public var lists: [String: ListValues]
-
-  /// Names a version.
-  public init(_ pipeline: Pipeline, number: Int, lists: [String: ListValues] = [:]) {
-    self.pipeline = pipeline
-    self.number = number
-    self.lists = lists
-  }
-}
-
 /// Processes a pipeline's partitions: reads records, evaluates them in batches, commits what came of them exactly once.
 ///
 /// It decides and does nothing else: time, the source and the store come in as arguments, so the same code runs on Kafka
@@ -80,10 +63,12 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     case fenced(String)
   }
 
+  /// The version in force, with its control where it is in force for a share of the keys.
+  public private(set) var inForce: PipelineVersion
   /// What it processes, as of the version in force.
-  public private(set) var pipeline: Pipeline
+  public var pipeline: Pipeline { inForce.pipeline }
   /// The version in force.
-  public private(set) var version: Int
+  public var version: Int { inForce.number }
   /// See ``Phase``.
   public private(set) var phase = Phase.running
   /// Everything committed since it started.
@@ -98,7 +83,6 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   public var store: Store
 
   private let pipelineID: Int
-  private var lists: [String: ListValues]
   /// A version that is to be in force as soon as nothing is pending.
   private var next: PipelineVersion?
   private var nextSwitch = Duration.zero
@@ -132,26 +116,34 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     var delay: Duration
   }
 
-  /// Makes a processor of one version of a pipeline.
+  /// Makes a processor of one version of a pipeline, with its control where it has one.
   ///
   /// - Parameters:
   ///   - generation: tells the topics from earlier ones of the same names.
   ///   - makeBatchID: gives each commit a name that no other commit has.
   public init(
-    _ pipeline: Pipeline, id: Int, version: Int, lists: [String: ListValues] = [:], generation: String, source: Source,
-    store: consuming Store, configuration: ProcessorConfiguration = ProcessorConfiguration(),
-    makeBatchID: @escaping () -> UniqueID
+    _ version: PipelineVersion, id: Int, generation: String, source: Source, store: consuming Store,
+    configuration: ProcessorConfiguration = ProcessorConfiguration(), makeBatchID: @escaping () -> UniqueID
   ) {
-    self.pipeline = pipeline
+    inForce = version
     pipelineID = id
-    self.version = version
-    self.lists = lists
     self.generation = generation
     self.source = source
     self.store = store
     self.configuration = configuration
     self.makeBatchID = makeBatchID
-    committed = RunSummary(pipeline: pipeline, version: version)
+    committed = RunSummary(pipeline: version.pipeline, version: version.number)
+  }
+
+  /// Makes a processor of one version of a pipeline, which is in force for every key.
+  public init(
+    _ pipeline: Pipeline, id: Int, version: Int, lists: [String: ListValues] = [:], generation: String, source: Source,
+    store: consuming Store, configuration: ProcessorConfiguration = ProcessorConfiguration(),
+    makeBatchID: @escaping () -> UniqueID
+  ) {
+    self.init(
+      PipelineVersion(pipeline, number: version, lists: lists), id: id, generation: generation, source: source,
+      store: store, configuration: configuration, makeBatchID: makeBatchID)
   }
 
   /// The partitions it owns and how far they are committed, in order.
@@ -216,8 +208,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     var switched: [PartitionWorker] = []
     do {
       for worker in workers {
-        let engine = Engine(version.pipeline, version: version.number, lists: version.lists)
-        switched.append(try worker.adopting(engine, configuration: configuration, from: &store))
+        switched.append(try worker.adopting(Engine(version), configuration: configuration, from: &store))
       }
     } catch let failure as any CommitFailure where failure.isRetryable {
       nextSwitch = now + configuration.retryDelay.lowerBound
@@ -234,8 +225,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       // What had been read and could not be evaluated yet comes again.
       try source.assign(startOffsets)
     }
-    (pipeline, self.version, lists) = (version.pipeline, version.number, version.lists)
-    committed.merge(RunSummary(pipeline: pipeline, version: self.version))
+    inForce = version
+    committed.merge(RunSummary(pipeline: version.pipeline, version: version.number))
   }
 
   /// Waits for records, and takes those that have come meanwhile, too, up to what a commit holds: so commits grow with
@@ -430,7 +421,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
           pipelineID: pipelineID, source: place, startOffset: try source.earliestOffset(of: partition))
         workers.append(
           try PartitionWorker(
-            partition: partition, progress: progress, engine: Engine(pipeline, version: version, lists: lists),
+            partition: partition, progress: progress, engine: Engine(inForce),
             configuration: configuration, from: &store, earliestOffset: { try source.earliestOffset(of: $0) }))
       }
     } catch let failure as any CommitFailure where failure.isRetryable {

@@ -58,12 +58,14 @@ public struct ScoringPolicy: Sendable {
   /// Decides a batch.
   ///
   /// - Parameters:
+  ///   - rows: those to be decided, a bit each; `nil` for all. No rule triggered on others.
   ///   - probabilities: the model's column as bit patterns of doubles and its validity, for policy `model`.
   ///   - decisions: emptied, then filled with the rows where a live rule triggered, or with all rows under `model`.
   /// - Complexity: O(rules × rows / 64 + triggers); nothing is allocated once `scratch` and `decisions` are warm.
   package func decide(
-    _ outcomes: borrowing RuleOutcomes, rowCount: Int, probabilities: (words: [UInt64], validity: [UInt64])? = nil,
-    scratch: inout ScoringScratch, into decisions: inout Decisions
+    _ outcomes: borrowing RuleOutcomes, rowCount: Int, only rows: [UInt64]? = nil,
+    probabilities: (words: [UInt64], validity: [UInt64])? = nil, scratch: inout ScoringScratch,
+    into decisions: inout Decisions
   ) {
     precondition(outcomes.ruleCount == rules.count, "\(outcomes.ruleCount) outcomes for \(rules.count) rules")
     decisions.removeAll()
@@ -98,7 +100,7 @@ public struct ScoringPolicy: Sendable {
     }
     if definition.policy == .evaluable { collectMissing(outcomes, words: words, scratch: &scratch) }
     if definition.policy == .model {
-      for row in 0..<rowCount {
+      for row in 0..<rowCount where rows.map({ $0[row >> 6] >> UInt64(row & 63) & 1 == 1 }) ?? true {
         let word = row >> 6
         let isValid = probabilities.map { $0.validity[word] >> UInt64(row & 63) & 1 == 1 } ?? false
         let value = isValid ? probabilities.map { Double(bitPattern: $0.words[row]) } ?? 0 : 0

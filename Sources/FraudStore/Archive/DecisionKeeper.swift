@@ -20,8 +20,8 @@ package struct DecisionKeeper {
   package private(set) var isWaiting = false
   private let directory: ArchiveDirectory
   private let pipeline: Pipeline
-  private let version: Int?
-  private let lists: [String: ListValues]
+  /// What remembers nothing yet.
+  private let anew: Engine
   private let history: VersionHistory?
   private var partitions: [TopicPartition: Partition] = [:]
 
@@ -43,8 +43,17 @@ package struct DecisionKeeper {
     self.history = history
     self.directory = directory
     self.pipeline = pipeline
-    self.version = version
-    self.lists = lists
+    anew = Engine(pipeline, version: version, lists: lists)
+  }
+
+  /// - Parameters:
+  ///   - version: the version known, with its control where it has one.
+  ///   - history: which version decided from which offset on.
+  package init(_ directory: ArchiveDirectory, version: PipelineVersion, history: @escaping VersionHistory) {
+    self.history = history
+    self.directory = directory
+    pipeline = version.pipeline
+    anew = Engine(version)
   }
 
   /// Decides what has been archived since the last call.
@@ -93,7 +102,7 @@ package struct DecisionKeeper {
   private func begin(_ key: TopicPartition, _ decided: [ArchiveFile]) throws(StoreError) -> Partition {
     func isOfPartition(_ file: ArchiveFile) -> Bool { file.topic == key.topic && file.partition == key.partition }
     let partition = Partition(
-      engine: Engine(pipeline, version: version, lists: lists), nextOffset: .min,
+      engine: anew, nextOffset: .min,
       decidedOffset: decided.last(where: isOfPartition)?.offsets.upperBound ?? .min)
     for file in try directory.files(inSet: Self.aggregatesSet, pipeline: pipeline.definition.name)
     where isOfPartition(file) && file.offsets.lowerBound > partition.decidedOffset {
@@ -125,7 +134,7 @@ package struct DecisionKeeper {
         for (row, kept) in partition.engine.keptDecisions(of: reader.batch).enumerated()
         where reader.batch.positions[row].offset > partition.decidedOffset {
           if decisions == nil { decisions = RowFile(Self.decisionFields, source: reader.batch.source) }
-          try decisions?.append(values(kept, partition.engine.version), at: reader.batch.positions[row])
+          try decisions?.append(values(kept), at: reader.batch.positions[row])
         }
         // Rows that are due belong to the batch's last event.
         for row in partition.engine.features.aggregates {
@@ -172,7 +181,7 @@ package struct DecisionKeeper {
     Field(name: "reasons", type: .string, nullable: false), Field(name: "pipeline_version", type: .integer),
   ]
 
-  private func values(_ kept: KeptDecision, _ version: Int?) -> [FieldValue?] {
+  private func values(_ kept: KeptDecision) -> [FieldValue?] {
     var rules: [UInt8] = [UInt8(ascii: "[")]
     for (index, reason) in kept.reasons.enumerated() {
       if index > 0 { rules.append(UInt8(ascii: ",")) }
@@ -185,7 +194,7 @@ package struct DecisionKeeper {
       kept.eventID.map { .string($0) }, kept.eventTime.map { .timestamp($0) },
       .string(kept.decision.verdict.rawValue), .float(kept.decision.score.value), .string(kept.decision.riskLevel),
       .string(String(decoding: rules, as: UTF8.self)), .string(String(decoding: reasons, as: UTF8.self)),
-      version.map { .integer(Int64($0)) },
+      kept.version.map { .integer(Int64($0)) },
     ]
   }
 

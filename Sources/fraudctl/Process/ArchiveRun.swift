@@ -29,7 +29,7 @@ final class ArchiveRun: Sendable {
   init(_ run: PipelineRun, root: String) {
     pipeline = run.pipeline
     id = run.id
-    version = PipelineVersion(run.pipeline, number: run.version, lists: run.lists)
+    version = run.first
     self.root = root
     options = run.options
   }
@@ -77,7 +77,7 @@ final class ArchiveRun: Sendable {
     var keeper =
       definition.archive.decisions
       ? DecisionKeeper(
-        directory, pipeline: pipeline, version: version.number, lists: version.lists,
+        directory, version: version,
         history: { partition throws(StoreError) in try record.history(of: partition) }) : nil
     var decidedFileCount = -1
     let start = ContinuousClock.now

@@ -32,6 +32,8 @@ final class PipelineRun: Sendable {
     var commits = 0
     var conflicts = 0
     var isHolding: String?
+    /// The version that runs, with its control.
+    var inForce: PipelineVersion
     /// Why the version in force is not the one that runs here.
     var refusedVersion: String?
     var progress: [PartitionProgress] = []
@@ -50,25 +52,25 @@ final class PipelineRun: Sendable {
   /// This process, as others see it.
   static let ownerName = "\(ProcessInfo.processInfo.hostName):\(getpid())"
 
-  let pipeline: Pipeline
+  /// The version that it starts with.
+  let first: PipelineVersion
   let id: Int
-  let version: Int
-  let lists: [String: ListValues]
   let options: Options
   private let state: Mutex<Status>
   private let isStopping = Atomic<Bool>(false)
 
-  init(_ loaded: LoadedPipeline, id: Int, version: Int, options: Options) {
-    pipeline = loaded.pipeline
-    lists = loaded.lists
+  init(_ version: PipelineVersion, id: Int, options: Options) {
+    first = version
     self.id = id
-    self.version = version
     self.options = options
-    var status = Status(summary: RunSummary(pipeline: loaded.pipeline, version: version))
-    status.outputTopics = loaded.pipeline.definition.outputTopics
+    var status = Status(
+      summary: RunSummary(pipeline: version.pipeline, version: version.number), inForce: version)
+    status.outputTopics = version.pipeline.definition.outputTopics
     state = Mutex(status)
   }
 
+  var pipeline: Pipeline { first.pipeline }
+  var version: Int { first.number }
   var status: Status { state.withLock { $0 } }
 
   /// Asks it to commit what it has and end.
@@ -126,7 +128,7 @@ final class PipelineRun: Sendable {
       committer.failpoint = { failpoints.hit($0) }
     }
     var processor = Processor(
-      pipeline, id: id, version: version, lists: lists, generation: generation,
+      first, id: id, generation: generation,
       source: MeteredConsumer(consumer: consumer, meter: meter),
       store: MeteredCommitter(committer, meter: meter),
       configuration: configuration, makeBatchID: { UniqueID.random() })
@@ -195,9 +197,9 @@ final class PipelineRun: Sendable {
       case .running: nil
       case .holding(let reason), .fenced(let reason): reason
       }
-    let version = processor.version
+    let inForce = processor.inForce
     let changed = state.withLock {
-      $0.summary.pipelineVersion != version || $0.refusedVersion != refusedVersion || $0.commits != commits
+      $0.inForce.number != inForce.number || $0.refusedVersion != refusedVersion || $0.commits != commits
         || $0.isHolding != isHolding || $0.progress.count != progress.count
     }
     guard changed else { return }
@@ -218,6 +220,7 @@ final class PipelineRun: Sendable {
       // At the end all is given back, which says nothing.
       if !progress.isEmpty { $0.memory = memory }
       $0.summary = summary
+      $0.inForce = inForce
       $0.commits = commits
       $0.conflicts = conflicts
       $0.isHolding = isHolding

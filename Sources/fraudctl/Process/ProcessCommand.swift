@@ -98,9 +98,9 @@ struct ProcessCommand: ParsableCommand {
       let start = ContinuousClock.now
       let runs = try withDatabase(database) { database, address in
         let runs = try pipeline.map { name in
-          let (loaded, id, version) = try load(name, on: &database)
+          let (version, id) = try load(name, on: &database)
           var options = PipelineRun.Options(
-            connection: connection, group: group ?? "fraud-\(loaded.pipeline.definition.name)", address: address)
+            connection: connection, group: group ?? "fraud-\(version.pipeline.definition.name)", address: address)
           options.untilEnd = untilEnd
           options.maxRejectedShare = maxRejectedShare
           options.stateCache = stateCache
@@ -109,7 +109,7 @@ struct ProcessCommand: ParsableCommand {
           options.history = warmFrom.map { ArchiveHistory(root: $0, connection: connection) }
           options.configuration.commitInterval = .microseconds(parseDuration(commitInterval) ?? 20_000)
           options.configuration.streamPatience = .microseconds(parseDuration(streamWait) ?? 1_000_000)
-          return PipelineRun(loaded, id: id, version: version, options: options)
+          return PipelineRun(version, id: id, options: options)
         }
         announce(runs)
         let archives = runs.compactMap { run in archive.map { ArchiveRun(run, root: $0) } }
@@ -142,11 +142,12 @@ struct ProcessCommand: ParsableCommand {
   /// A pipeline by name or number, or a file, which is applied first.
   private func load(
     _ name: String, on database: inout PostgresConnection
-  ) throws -> (LoadedPipeline, id: Int, version: Int) {
+  ) throws -> (PipelineVersion, id: Int) {
     var name = name
     if FileManager.default.fileExists(atPath: name) {
       let loaded = try LoadedPipeline(file: name, overlays: overlay)
-      let applied = try PipelineStore.apply(loaded.stored(), author: currentUser(), note: nil, on: &database)
+      let applied = try PipelineStore.apply(
+        loaded.stored(), author: currentUser(), note: nil, zones: systemTimeZones, on: &database)
       // What was stored may hold other lists: `fraudctl list` changes them.
       name = applied.name
     }
@@ -156,8 +157,7 @@ struct ProcessCommand: ParsableCommand {
         nearest(to: name, among: names).map { ", did you mean '\($0)'?" } ?? "; `fraudctl pipeline list` names them"
       throw Failure.invalid("there is no pipeline or file '\(name)'\(hint)")
     }
-    let definition = try DefinitionValue(json: Array(stored.definition.utf8))
-    return (try LoadedPipeline(definition, folder: "."), stored.id, stored.version)
+    return (try PipelineVersion(stored), stored.id)
   }
 
   private func announce(_ runs: [PipelineRun]) {
@@ -165,11 +165,18 @@ struct ProcessCommand: ParsableCommand {
     for run in runs {
       let definition = run.pipeline.definition
       terminal.message(
-        "pipeline \(definition.name) (\(run.id)), version \(run.version), topic \(definition.kafkaTopic ?? "-")")
+        "pipeline \(definition.name) (\(run.id)), version \(run.version)\(beside(run.first)),"
+          + " topic \(definition.kafkaTopic ?? "-")")
       terminal.line(
         "  schema: " + definition.schema.fields.map { "\($0.name) \($0.type.rawValue)" }.joined(separator: ", "))
       terminal.line("  Loaded \(run.pipeline.rules.count) rules")
     }
+  }
+
+  /// Which part of the keys a version decides, where it is not all.
+  private func beside(_ version: PipelineVersion) -> String {
+    guard let control = version.control, let share = version.pipeline.definition.share else { return "" }
+    return " for \(shareText(share)) of the keys and \(control.number) for the others"
   }
 
   /// Shows progress until all runs have ended or one has failed.
@@ -207,9 +214,11 @@ struct ProcessCommand: ParsableCommand {
           Terminal.standardError.message("waiting: \(reason)", style: .warning)
         }
         holding[index] = status.isHolding
-        if let version = status.summary.pipelineVersion, versions[index] != version {
+        let version = status.inForce.number
+        if versions[index] != version {
           if versions.updateValue(version, forKey: index) != nil {
-            Terminal.standardError.message("\(status.summary.pipeline): version \(version) in force")
+            Terminal.standardError.message(
+              "\(status.summary.pipeline): version \(version) in force\(beside(status.inForce))")
           }
         }
         if refused[index] != status.refusedVersion, let reason = status.refusedVersion {

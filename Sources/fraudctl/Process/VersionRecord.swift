@@ -61,8 +61,7 @@ final class VersionRecord {
     }
     do {
       guard let stored else { throw Failure.failed("it is not stored any more") }
-      let pipeline = try LoadedPipeline(DefinitionValue(json: Array(stored.definition.utf8)), folder: ".")
-      let version = PipelineVersion(pipeline.pipeline, number: number, lists: pipeline.lists)
+      let version = try PipelineVersion(stored)
       loaded[number] = version
       return version
     } catch {

@@ -26,16 +26,16 @@ struct VersionWatch {
     guard let stored = try? processor.store.versionInForce(of: pipelineID, unless: known) else { return }
     known = stored.version
     do {
-      let loaded = try LoadedPipeline(DefinitionValue(json: Array(stored.definition.utf8)), folder: ".")
-      let topic = loaded.pipeline.definition.kafkaTopic
+      let version = try PipelineVersion(stored)
+      let topic = version.pipeline.definition.kafkaTopic
       guard topic == processor.pipeline.definition.kafkaTopic else {
         throw Failure.failed("it reads topic \(topic ?? "-"); start it again for that")
       }
-      let streams = loaded.pipeline.definition.streams.map(\.kafkaTopic)
+      let streams = version.pipeline.definition.streams.map(\.kafkaTopic)
       guard streams == processor.pipeline.definition.streams.map(\.kafkaTopic) else {
         throw Failure.failed("it reads other streams; start it again for that")
       }
-      processor.adopt(PipelineVersion(loaded.pipeline, number: stored.version, lists: loaded.lists))
+      processor.adopt(version)
       refusal = nil
     } catch {
       refusal = "version \(stored.version) of \(stored.name) is not taken over: \(explain(error))"

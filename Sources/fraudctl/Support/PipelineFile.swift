@@ -28,6 +28,20 @@ private func isAlphanumeric(_ byte: UInt8) -> Bool {
   (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
 }
 
+extension PipelineVersion {
+  /// Compiles a version as the database keeps it, with its control where it is in force for a share of the keys.
+  init(_ stored: StoredPipeline) throws {
+    let definition = try DefinitionValue(json: Array(stored.definition.utf8))
+    if let control = stored.control {
+      let other = try DefinitionValue(json: Array(control.definition.utf8))
+      try self.init(definition, number: stored.version, beside: (other, control.version), zones: systemTimeZones)
+    } else {
+      let loaded = try LoadedPipeline(definition, folder: ".")
+      self.init(loaded.pipeline, number: stored.version, lists: loaded.lists)
+    }
+  }
+}
+
 /// A pipeline that was compiled, with what its lists hold.
 struct LoadedPipeline {
   var pipeline: Pipeline
@@ -63,6 +77,14 @@ struct LoadedPipeline {
     for (list, values) in zip(compiled.definition.lists, files) {
       if let values { lists[list.name] = list.contents(values) }
     }
+  }
+
+  /// Says of a file with `share` that it has no control here, so that it decides every event.
+  func sayThatItIsForEveryKey() {
+    guard let share = pipeline.definition.share else { return }
+    Terminal.standardError.message(
+      "\(pipeline.definition.name): `share` of \(shareText(share)) counts where the version is applied; here there is no"
+        + " control, and it decides the events of every key")
   }
 
   /// The definition as the database keeps it.

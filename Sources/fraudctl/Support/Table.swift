@@ -82,3 +82,10 @@ func grouped(_ number: Int) -> String {
   }
   return (number < 0 ? "-" : "") + result
 }
+
+/// A share in basis points, as in `2.5 %`.
+func shareText(_ share: Int) -> String {
+  let rest = share % 100
+  let digits = rest == 0 ? "" : rest % 10 == 0 ? ".\(rest / 10)" : ".\(rest / 10)\(rest % 10)"
+  return "\(share / 100)\(digits) %"
+}

@@ -15,10 +15,12 @@ extension CommitRows {
   private static func experiments(_ unit: CommitUnit) -> Statement {
     var (topics, generations, rules) = (PostgresArray(.text), PostgresArray(.text), PostgresArray(.text))
     var (partitions, arms, shares) = (PostgresArray(.integer), PostgresArray(.boolean), PostgresArray(.double))
+    var versions = PostgresArray(.integer)
     var counts = [PostgresArray](repeating: PostgresArray(.integer), count: 5)
     for advance in unit.advances {
       for experiment in advance.experiments {
         for (isTreated, arm) in [(true, experiment.treated), (false, experiment.control)] where arm.events > 0 {
+          versions.append(.integer(Int64(experiment.version ?? unit.pipelineVersion)))
           topics.append(.text(advance.progress.source.topic))
           generations.append(.text(advance.progress.source.generation))
           partitions.append(.integer(Int64(advance.progress.source.partition)))
@@ -36,7 +38,7 @@ extension CommitRows {
       """
       INSERT INTO fraud.experiment_counts AS c (pipeline_id, pipeline_version, topic, generation, partition, rule_id,
         is_treated, share, events, alerts, positives, true_positives, false_positives)
-      SELECT $1, $2, r.* FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[],
+      SELECT $1, r.* FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[],
         $8::double precision[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]) AS r
       ON CONFLICT (pipeline_id, pipeline_version, rule_id, topic, generation, partition, is_treated) DO UPDATE
         SET events = c.events + excluded.events, alerts = c.alerts + excluded.alerts,
@@ -44,8 +46,8 @@ extension CommitRows {
           false_positives = c.false_positives + excluded.false_positives
       """,
       [
-        .integer(Int64(unit.pipelineID)), .integer(Int64(unit.pipelineVersion)), .array(topics), .array(generations),
-        .array(partitions), .array(rules), .array(arms), .array(shares),
+        .integer(Int64(unit.pipelineID)), .array(versions), .array(topics), .array(generations), .array(partitions),
+        .array(rules), .array(arms), .array(shares),
       ] + counts.map { .array($0) }
     )
   }

@@ -37,8 +37,10 @@ enum CommitRows {
     var lines = PostgresArray(.integer)
     var events = PostgresArray(.json)
     var sanitized = PostgresArray(.boolean)
+    var versions = PostgresArray(.integer)
     for alert in alerts {
       var changed = false
+      versions.append(.integer(Int64(alert.pipelineVersion ?? unit.pipelineVersion)))
       ids.append(.id(alert.id))
       eventIDs.append(.text(orNull: DatabaseText.sanitized(alert.eventID, &changed)))
       eventTimes.append(.timestamp(orNull: alert.eventTime))
@@ -58,13 +60,13 @@ enum CommitRows {
       INSERT INTO \(table) (pipeline, pipeline_id, pipeline_version, topic, generation, partition, "offset", alert_id,
         event_id, event_time, rule_id, rule_description, severity, score, risk_level, reasons, line, transaction_data,
         sanitized)
-      SELECT $1, $2, $3, r.* FROM unnest(
+      SELECT $1, $2, r.* FROM unnest($3::bigint[],
         $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::uuid[], $9::text[], $10::timestamptz[], $11::text[],
         $12::text[], $13::text[], $14::double precision[], $15::text[], $16::jsonb[], $17::bigint[], $18::jsonb[],
         $19::boolean[]) AS r
       ON CONFLICT (alert_id) DO NOTHING
       """,
-      [.text(unit.pipeline), .integer(Int64(unit.pipelineID)), .integer(Int64(unit.pipelineVersion))] + places.values
+      [.text(unit.pipeline), .integer(Int64(unit.pipelineID)), .array(versions)] + places.values
         + [
           .array(ids), .array(eventIDs), .array(eventTimes), .array(ruleIDs), .array(descriptions),
           .array(severities), .array(scores), .array(riskLevels), .array(reasons), .array(lines), .array(events),
@@ -119,8 +121,10 @@ enum CommitRows {
     var rules = PostgresArray(.text)
     var codes = PostgresArray(.text)
     var messages = PostgresArray(.text)
+    var versions = PostgresArray(.integer)
     for error in unit.ruleErrors {
       var changed = false
+      versions.append(.integer(Int64(error.pipelineVersion ?? unit.pipelineVersion)))
       places.append(error.source, error.offset)
       lines.append(.integer(orNull: error.line))
       eventIDs.append(.text(orNull: DatabaseText.sanitized(error.eventID, &changed)))
@@ -132,20 +136,21 @@ enum CommitRows {
       """
       INSERT INTO fraud.rule_errors (pipeline_id, pipeline_version, topic, generation, partition, "offset", line,
         event_id, rule_id, code, message)
-      SELECT $1, $2, r.topic, r.generation, r.partition, r."offset", r.line, r.event_id, r.rule_id, r.code, r.message
+      SELECT $1, r.version, r.topic, r.generation, r.partition, r."offset", r.line, r.event_id, r.rule_id, r.code, r.message
       FROM (
-        SELECT *, row_number() OVER (PARTITION BY topic, generation, partition, rule_id ORDER BY "offset") AS place
+        SELECT *,
+          row_number() OVER (PARTITION BY version, topic, generation, partition, rule_id ORDER BY "offset") AS place
         FROM unnest(
-          $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[],
-          $11::text[])
-          AS u(topic, generation, partition, "offset", line, event_id, rule_id, code, message)) AS r
+          $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[],
+          $10::text[], $11::text[])
+          AS u(version, topic, generation, partition, "offset", line, event_id, rule_id, code, message)) AS r
       LEFT JOIN fraud.rule_error_counts AS c
-        ON c.pipeline_id = $1 AND c.pipeline_version = $2 AND c.rule_id = r.rule_id AND c.topic = r.topic
+        ON c.pipeline_id = $1 AND c.pipeline_version = r.version AND c.rule_id = r.rule_id AND c.topic = r.topic
         AND c.generation = r.generation AND c.partition = r.partition
       WHERE coalesce(c.errors, 0) + r.place <= $12
       ON CONFLICT DO NOTHING
       """,
-      [.integer(Int64(unit.pipelineID)), .integer(Int64(unit.pipelineVersion))] + places.values
+      [.integer(Int64(unit.pipelineID)), .array(versions)] + places.values
         + [
           .array(lines), .array(eventIDs), .array(rules), .array(codes), .array(messages), .integer(ruleErrorsKept),
         ]
@@ -205,8 +210,15 @@ enum CommitRows {
     var partitions = PostgresArray(.integer)
     var rules = PostgresArray(.text)
     var counts = PostgresArray(.integer)
+    var versions = PostgresArray(.integer)
     for advance in unit.advances {
-      for (rule, count) in advance.ruleErrorCounts.sorted(by: { $0.key < $1.key }) where count > 0 {
+      let own = advance.ruleErrorCounts.map { (unit.pipelineVersion, $0.key, $0.value) }
+      let controls = advance.control.map { control in
+        control.ruleErrorCounts.map { (control.version, $0.key, $0.value) }
+      }
+      for (version, rule, count) in (own + (controls ?? [])).sorted(by: { ($0.0, $0.1) < ($1.0, $1.1) }) where count > 0
+      {
+        versions.append(.integer(Int64(version)))
         topics.append(.text(advance.progress.source.topic))
         generations.append(.text(advance.progress.source.generation))
         partitions.append(.integer(Int64(advance.progress.source.partition)))
@@ -218,13 +230,13 @@ enum CommitRows {
       """
       INSERT INTO fraud.rule_error_counts AS c
         (pipeline_id, pipeline_version, topic, generation, partition, rule_id, errors)
-      SELECT $1, $2, r.* FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[]) AS r
+      SELECT $1, r.* FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[]) AS r
       ON CONFLICT (pipeline_id, pipeline_version, rule_id, topic, generation, partition)
         DO UPDATE SET errors = c.errors + excluded.errors
       """,
       [
-        .integer(Int64(unit.pipelineID)), .integer(Int64(unit.pipelineVersion)), .array(topics), .array(generations),
-        .array(partitions), .array(rules), .array(counts),
+        .integer(Int64(unit.pipelineID)), .array(versions), .array(topics), .array(generations), .array(partitions),
+        .array(rules), .array(counts),
       ]
     )
   }

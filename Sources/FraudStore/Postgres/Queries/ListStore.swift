@@ -9,6 +9,13 @@ public enum ListChange: Sendable {
   /// These values are in it and no others.
   case replace([String], expiresAt: Int64? = nil)
 
+  /// The values that it names.
+  var values: [String] {
+    switch self {
+    case .add(let values, _), .remove(let values), .replace(let values, _): values
+    }
+  }
+
   /// How the audit log names it.
   var action: String {
     switch self {
@@ -69,33 +76,39 @@ public enum ListStore {
       throw StoreError(code: .refused, message: "there is no pipeline '\(pipeline)'")
     }
     return try connection.transaction { connection throws(StoreError) in
-      let active = try activeDefinition(id, on: &connection)
-      guard let declared = active.lists.first(where: { $0.name.lowercased() == list.lowercased() }) else {
-        let hint = nearest(to: list, among: active.lists.map(\.name)).map { ", did you mean '\($0)'?" } ?? ""
+      let inForce = try inForce(id, on: &connection)
+      let active = inForce.definition
+      guard let declared = inForce.lists.first(where: { $0.name.lowercased() == list.lowercased() }) else {
+        let hint = nearest(to: list, among: inForce.lists.map(\.name)).map { ", did you mean '\($0)'?" } ?? ""
         throw StoreError(code: .refused, message: "pipeline \(active.name) has no list '\(list)'\(hint)")
       }
+      let values = try normalized(change.values, for: declared)
+      let named = Set(values)
+      /// What becomes of a list with these values; the control's may be others.
+      func changed(_ before: [String]) -> [String] {
+        switch change {
+        case .add:
+          let known = Set(before)
+          return before + values.filter { !known.contains($0) }
+        case .remove: return before.filter { !named.contains($0) }
+        case .replace: return values
+        }
+      }
       let before = declared.values
-      var after = before
+      let after = changed(before)
       switch change {
-      case .add(let values, let expiresAt):
-        let values = try normalized(values, for: declared)
-        let known = Set(before)
-        after += values.filter { !known.contains($0) }
+      case .add(_, let expiresAt):
         try record(values, isPresent: true, expiresAt, id, declared.name, author, reason, on: &connection)
-      case .remove(let values):
-        let values = try normalized(values, for: declared)
-        let gone = Set(values)
-        after.removeAll { gone.contains($0) }
+      case .remove:
         try record(values, isPresent: false, nil, id, declared.name, author, reason, on: &connection)
-      case .replace(let values, let expiresAt):
-        after = try normalized(values, for: declared)
-        let kept = Set(after)
-        let gone = before.filter { !kept.contains($0) }
+      case .replace(_, let expiresAt):
+        let gone = inForce.values(ofList: declared.name).filter { !named.contains($0) }
         try record(after, isPresent: true, expiresAt, id, declared.name, author, reason, on: &connection)
         try record(gone, isPresent: false, nil, id, declared.name, author, reason, on: &connection)
       }
       let version = try put(
-        active, [declared.name: after], id: id, action: change.action, author: author, reason: reason, on: &connection)
+        inForce, id: id, action: change.action, author: author, reason: reason, on: &connection
+      ) { $0.name == declared.name ? changed($0.values) : nil }
       let (old, new) = (Set(before), Set(after))
       return ChangedList(
         pipeline: active.name, version: version, list: declared.name, added: new.subtracting(old).count,
@@ -114,7 +127,7 @@ public enum ListStore {
     for row in 0..<due.rowCount {
       let id = Int(try due.required(due.integer(row, 0)))
       let name = try connection.transaction { connection throws(StoreError) -> String? in
-        let active = try activeDefinition(id, on: &connection)
+        let active = try inForce(id, on: &connection)
         let over = try connection.query(
           "DELETE FROM fraud.list_entries WHERE pipeline_id = $1 AND expires_at <= now() RETURNING list, value",
           [.integer(Int64(id))])
@@ -124,13 +137,10 @@ public enum ListStore {
         for row in 0..<over.rowCount {
           gone[try over.required(over.text(row, 0)), default: []].insert(try over.required(over.text(row, 1)))
         }
-        var contents: [String: [String]] = [:]
-        for list in active.lists {
-          guard let values = gone[list.name] else { continue }
-          contents[list.name] = list.values.filter { !values.contains($0) }
+        _ = try put(active, id: id, action: "list expire", author: "expiry", reason: nil, on: &connection) { list in
+          gone[list.name].map { values in list.values.filter { !values.contains($0) } }
         }
-        _ = try put(active, contents, id: id, action: "list expire", author: "expiry", reason: nil, on: &connection)
-        return active.name
+        return active.definition.name
       }
       if let name { changed.append(name) }
     }
@@ -186,7 +196,7 @@ public enum ListStore {
       }
     }
     var contents: [String: [String]] = [:]
-    let active = try? activeDefinition(Int(id), on: &connection)
+    let active = try? inForce(Int(id), on: &connection).definition
     for list in definition.lists where added[list.name] != nil || removed[list.name] != nil {
       let gone = removed[list.name] ?? []
       let known = Set(list.values)
@@ -198,20 +208,44 @@ public enum ListStore {
     return contents.isEmpty ? definition : try replacing(contents, in: definition)
   }
 
-  /// The definition in force, its pipeline's row locked.
-  private static func activeDefinition(
+  /// The definition in force and, where it is for a share of the keys, its control's.
+  private struct InForce {
+    var definition: PipelineDefinition
+    var control: (number: Int64, definition: PipelineDefinition)?
+
+    /// The lists of both, the control's where only it has them.
+    var lists: [ListDefinition] {
+      let names = Set(definition.lists.map(\.name))
+      return definition.lists + (control?.definition.lists ?? []).filter { !names.contains($0.name) }
+    }
+
+    /// The values of a list in either.
+    func values(ofList name: String) -> [String] {
+      var seen: Set<String> = []
+      return (definition.lists + (control?.definition.lists ?? [])).filter { $0.name == name }.flatMap(\.values)
+        .filter { seen.insert($0).inserted }
+    }
+  }
+
+  /// What is in force, the pipeline's row locked.
+  private static func inForce(
     _ id: Int, on connection: inout PostgresConnection
-  ) throws(StoreError) -> PipelineDefinition {
+  ) throws(StoreError) -> InForce {
     try connection.execute("SELECT FROM fraud.pipelines WHERE id = $1 FOR UPDATE", [.integer(Int64(id))])
     let row = try connection.query(
       """
-      SELECT v.definition FROM fraud.pipelines p
-      JOIN fraud.pipeline_versions v ON v.pipeline_id = p.id AND v.version = p.active_version WHERE p.id = $1
+      SELECT v.definition, c.version, c.definition FROM fraud.pipelines p
+      JOIN fraud.pipeline_versions v ON v.pipeline_id = p.id AND v.version = p.active_version
+      LEFT JOIN fraud.pipeline_versions c ON c.pipeline_id = p.id AND c.version = v.control_version WHERE p.id = $1
       """, [.integer(Int64(id))])
     guard row.rowCount == 1, let text = try row.text(0, 0) else {
       throw StoreError(code: .refused, message: "pipeline \(id) has no version in force")
     }
-    return try parsed(text)
+    var inForce = InForce(definition: try parsed(text))
+    if let control = try row.text(0, 2) {
+      inForce.control = (try row.required(row.integer(0, 1)), try parsed(control))
+    }
+    return inForce
   }
 
   private static func parsed(_ text: String) throws(StoreError) -> PipelineDefinition {
@@ -260,19 +294,40 @@ public enum ListStore {
   /// Values that the audit log names at most of one change.
   private static let auditedMax = 1_000
 
-  /// Puts the definition with other contents of lists in force, and says so in the audit log.
+  /// Puts the definition with other contents of lists in force, and says so in the audit log. A control's lists change with
+  /// it: a key in either arm is to meet what people have put there.
+  ///
+  /// - Parameter change: a list's new contents, where it has any.
   private static func put(
-    _ definition: PipelineDefinition, _ contents: [String: [String]], id: Int, action: String, author: String,
-    reason: String?, on connection: inout PostgresConnection
+    _ inForce: InForce, id: Int, action: String, author: String, reason: String?,
+    on connection: inout PostgresConnection, _ change: (ListDefinition) -> [String]?
   ) throws(StoreError) -> Int {
+    func changes(of definition: PipelineDefinition) -> [String: [String]] {
+      Dictionary(definition.lists.compactMap { list in change(list).map { (list.name, $0) } }) { first, _ in first }
+    }
+    let definition = inForce.definition
+    var contents = changes(of: definition)
     let changed = try replacing(contents, in: definition)
+    var before = Dictionary(definition.lists.map { ($0.name, $0.values) }) { first, _ in first }
+    var control = inForce.control?.number
+    if let other = inForce.control?.definition {
+      let values = changes(of: other)
+      let names = Set(contents.keys).union(values.keys).sorted().joined(separator: " ")
+      control = Int64(
+        try PipelineStore.put(
+          try replacing(values, in: other), id: Int64(id), isControl: true, action: nil, author: author,
+          note: "\(action) \(names), for the control" + (reason.map { ": \($0)" } ?? ""), on: &connection
+        ).version)
+      before.merge(other.lists.map { ($0.name, $0.values) }) { first, _ in first }
+      contents.merge(values) { first, _ in first }
+    }
     let names = contents.keys.sorted()
     let note = ([action] + names).joined(separator: " ") + (reason.map { ": \($0)" } ?? "")
     let version = try PipelineStore.put(
-      changed, id: Int64(id), action: nil, author: author, note: note, on: &connection
+      changed, id: Int64(id), control: control, action: nil, author: author, note: note, on: &connection
     ).version
     for name in names {
-      let before = definition.lists.first { $0.name == name }?.values ?? []
+      let before = before[name] ?? []
       let (old, new) = (Set(before), Set(contents[name] ?? []))
       var detail = Array(#"{"list":"#.utf8)
       JSONText.append(string: name, to: &detail)

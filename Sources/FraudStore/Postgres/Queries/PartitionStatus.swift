@@ -6,6 +6,11 @@ public struct PartitionStatus: Sendable {
   public var pipeline: String
   /// How far it is and what it counted.
   public var progress: PartitionProgress
+  /// Where the version that decided last is in force for a share of the keys, that share in basis points and the version
+  /// that decides the events of the others.
+  public var share: Int?
+  /// See ``share``.
+  public var controlVersion: Int?
   /// Who processes it or did so last.
   public var ownerName: String
   /// Whether the owner has given it back.
@@ -58,8 +63,10 @@ public struct PartitionStatus: Sendable {
           WHERE s.pipeline_id = p.pipeline_id AND s.topic = p.topic AND s.generation = p.generation
             AND s.partition = p.partition),
         r.commit_ms_p50, r.commit_ms_p99, r.latency_ms_p50, r.latency_ms_p99, r.events_per_second, r.holding,
-        r.memory_bytes, r.buffered_bytes, r.buffered_bytes_max, r.state_bytes
+        r.memory_bytes, r.buffered_bytes, r.buffered_bytes_max, r.state_bytes,
+        \(PipelineStore.share), v.control_version
       FROM fraud.partitions p JOIN fraud.pipelines n ON n.id = p.pipeline_id
+      LEFT JOIN fraud.pipeline_versions v ON v.pipeline_id = p.pipeline_id AND v.version = p.pipeline_version
       LEFT JOIN fraud.processes r ON r.pipeline_id = p.pipeline_id AND r.owner_name = p.owner_name
         AND p.released_at IS NULL AND r.updated_at > now() - interval '15 seconds'
       WHERE $1::bigint IS NULL OR p.pipeline_id = $1::bigint
@@ -85,6 +92,8 @@ public struct PartitionStatus: Sendable {
       partitions.append(
         PartitionStatus(
           pipeline: try rows.required(rows.text(row, 0)), progress: progress,
+          share: try rows.double(row, 32).map { Int(($0 * 10_000).rounded()) },
+          controlVersion: try rows.integer(row, 33).map(Int.init),
           ownerName: try rows.required(rows.text(row, 5)), isReleased: try rows.required(rows.boolean(row, 6)),
           age: try rows.integer(row, 7), watermarkDelay: try rows.integer(row, 20),
           stateBytes: try rows.required(rows.integer(row, 21)), commit50: try rows.double(row, 22),

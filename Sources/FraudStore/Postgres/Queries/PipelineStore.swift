@@ -8,8 +8,10 @@ public struct AppliedPipeline: Sendable, Hashable {
   public var name: String
   /// The version that is in force now.
   public var version: Int
-  /// Whether the content had never been applied before. Equal content is the same version.
+  /// Whether the content had never been applied before. Equal content, beside the same control, is the same version.
   public var isNew: Bool
+  /// The version that decides the events of the other keys, where this one is in force for a share of them.
+  public var control: Int?
 }
 
 /// A pipeline as it is configured in the database.
@@ -34,6 +36,10 @@ public struct StoredPipeline: Sendable {
   public var note: String?
   /// When the version was applied first, in microseconds since 1970.
   public var createdAt: Int64
+  /// Of all keys, the share in basis points that the version is in force for, where it is not for all.
+  public var share: Int?
+  /// Where the version is in force for a share of the keys, the version that decides the events of the others.
+  public var control: (version: Int, definition: String)?
   /// The rules of the version: number and id, in the definition's order.
   public var rules: [(id: Int, name: String)] = []
 }
@@ -48,11 +54,13 @@ public enum PipelineStore {
   ///   - author: Who does it, for the audit log.
   ///   - note: Why.
   ///   - force: Accepts a schema that cannot read the events of the version in force.
+  ///   - zones: What names of time zones mean, where the definition has a `share`: it is compiled with its control.
   /// - Throws: ``StoreError`` with `.refused`, naming each field, where the schema is not BACKWARD compatible with that of
-  ///   the version in force; then nothing has changed.
+  ///   the version in force, or where a definition with a `share` has no control or cannot run beside it; then nothing has
+  ///   changed.
   public static func apply(
     _ definition: PipelineDefinition, author: String, note: String? = nil, force: Bool = false,
-    on connection: inout PostgresConnection
+    zones: TimeZones = .offsetsOnly, on connection: inout PostgresConnection
   ) throws(StoreError) -> AppliedPipeline {
     let name = definition.name
     return try connection.transaction { connection throws(StoreError) in
@@ -63,30 +71,74 @@ public enum PipelineStore {
         """, [.text(name)])
       // The row's lock makes those who apply to one pipeline take turns.
       let pipeline = try connection.query(
-        "SELECT id, active_version FROM fraud.pipelines WHERE name = $1 FOR UPDATE", [.text(name)])
+        """
+        SELECT p.id, p.active_version, coalesce(v.control_version, v.version) FROM fraud.pipelines p
+        LEFT JOIN fraud.pipeline_versions v ON v.pipeline_id = p.id AND v.version = p.active_version
+        WHERE p.name = $1 FOR UPDATE OF p
+        """, [.text(name)])
       let id = try pipeline.required(pipeline.integer(0, 0))
       if let active = try pipeline.integer(0, 1), !force {
         try refuseIncompatible(definition, id: id, active: active, on: &connection)
       }
       let merged = try ListStore.merged(definition, id: id, on: &connection)
-      return try put(merged, id: id, action: "apply", author: author, note: note, on: &connection)
+      var control: Int64?
+      if merged.share != nil {
+        guard let number = try pipeline.integer(0, 2) else {
+          throw StoreError(
+            code: .refused,
+            message:
+              "\(name) has no version that could decide the events of the other keys: apply one without 'share' first")
+        }
+        try refuse(merged, beside: number, id: id, zones, on: &connection)
+        control = number
+      }
+      return try put(
+        merged, id: id, control: control, action: "apply", author: author, note: note, on: &connection)
+    }
+  }
+
+  /// Refuses a version that cannot run beside its control.
+  private static func refuse(
+    _ definition: PipelineDefinition, beside control: Int64, id: Int64, _ zones: TimeZones,
+    on connection: inout PostgresConnection
+  ) throws(StoreError) {
+    let row = try connection.query(
+      "SELECT definition FROM fraud.pipeline_versions WHERE pipeline_id = $1 AND version = $2",
+      [.integer(id), .integer(control)])
+    do {
+      let source = try DefinitionValue(json: Array(try row.required(row.text(0, 0)).utf8))
+      _ = try PipelineVersion(definition.source, number: 0, beside: (source, Int(control)), zones: zones)
+    } catch let error as DefinitionError {
+      throw StoreError(
+        code: .refused,
+        message: "the version cannot be in force for a share of the keys beside version \(control):\n"
+          + error.problems.map { "  \($0.message)" }.joined(separator: "\n"))
+    } catch let error as StoreError {
+      throw error
+    } catch {
+      throw StoreError(code: .corrupt, message: "version \(control) of \(definition.name) cannot be read: \(error)")
     }
   }
 
   /// Puts a definition in force, inside a transaction that has locked its pipeline's row.
   ///
-  /// - Parameter action: what the audit log calls it; without it the caller writes there.
+  /// - Parameters:
+  ///   - control: the version that decides the events of the other keys, of a definition with a `share`.
+  ///   - isControl: it is only kept, for another version to have it as its control.
+  ///   - action: what the audit log calls it; without it the caller writes there.
   static func put(
-    _ definition: PipelineDefinition, id: Int64, action: String?, author: String, note: String?,
-    on connection: inout PostgresConnection
+    _ definition: PipelineDefinition, id: Int64, control: Int64? = nil, isControl: Bool = false, action: String?,
+    author: String, note: String?, on connection: inout PostgresConnection
   ) throws(StoreError) -> AppliedPipeline {
     let name = definition.name
     let sha256 = definition.sha256
     let rows = try connection.query(
       """
       SELECT p.active_version, v.version FROM fraud.pipelines p
-      LEFT JOIN fraud.pipeline_versions v ON v.pipeline_id = p.id AND v.sha256 = $2 WHERE p.id = $1
-      """, [.integer(id), .text(sha256)])
+      LEFT JOIN fraud.pipeline_versions v ON v.pipeline_id = p.id AND v.sha256 = $2
+        AND v.control_version IS NOT DISTINCT FROM $3::int
+      WHERE p.id = $1
+      """, [.integer(id), .text(sha256), .integer(orNull: control)])
     let active = try rows.integer(0, 0)
     let same = try rows.integer(0, 1)
     var version: Int64
@@ -95,14 +147,14 @@ public enum PipelineStore {
     } else {
       let added = try connection.query(
         """
-        INSERT INTO fraud.pipeline_versions (pipeline_id, version, sha256, definition, author, note)
-        SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5
+        INSERT INTO fraud.pipeline_versions (pipeline_id, version, sha256, definition, author, note, control_version)
+        SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6
         FROM fraud.pipeline_versions WHERE pipeline_id = $1
         RETURNING version
         """,
         [
           .integer(id), .text(sha256), .json(Array(definition.source.canonicalJSON.utf8)), .text(author),
-          .text(orNull: note),
+          .text(orNull: note), .integer(orNull: control),
         ])
       version = try added.required(added.integer(0, 0))
       try connection.execute(
@@ -113,12 +165,13 @@ public enum PipelineStore {
         ORDER BY r.place
         """, [.integer(id), .array(PostgresArray(texts: definition.rules.map(\.id)))])
     }
-    if active != version {
+    if active != version, !isControl {
       try connection.execute(
         "UPDATE fraud.pipelines SET active_version = $2 WHERE id = $1", [.integer(id), .integer(version)])
       if let action { try audit(action, pipeline: name, version: version, who: author, why: note, on: &connection) }
     }
-    return AppliedPipeline(id: Int(id), name: name, version: Int(version), isNew: same == nil)
+    return AppliedPipeline(
+      id: Int(id), name: name, version: Int(version), isNew: same == nil, control: control.map(Int.init))
   }
 
   /// Refuses a schema that events of the version in force could not be read with.
@@ -143,7 +196,7 @@ public enum PipelineStore {
 
   /// Puts an earlier version in force again.
   ///
-  /// - Parameter version: Without it the newest one before that in force.
+  /// - Parameter version: Without it the control of that in force, or else the newest one before it.
   /// - Returns: The version that was in force and the one that is now, or nil where there is no such pipeline or version.
   public static func rollBack(
     _ pipeline: String, to version: Int? = nil, author: String, note: String? = nil,
@@ -157,8 +210,9 @@ public enum PipelineStore {
       let name = try rows.required(rows.text(0, 0))
       let target = try connection.query(
         """
-        SELECT max(version) FROM fraud.pipeline_versions
-        WHERE pipeline_id = $1 AND (version = $2 OR $2 IS NULL AND version < $3)
+        SELECT coalesce(max(control_version) FILTER (WHERE $2::bigint IS NULL AND version = $3::bigint),
+          max(version) FILTER (WHERE version = $2::bigint OR $2::bigint IS NULL AND version < $3::bigint))
+        FROM fraud.pipeline_versions WHERE pipeline_id = $1
         """, [.integer(Int64(id)), .integer(orNull: version.map(Int64.init)), .integer(active)])
       guard let target = try target.integer(0, 0) else { return nil }
       if target != active {
@@ -319,19 +373,28 @@ public enum PipelineStore {
       ])
   }
 
+  /// The share of a version `v` that has a control, from 0 to 1.
+  static let share = "CASE WHEN v.control_version IS NOT NULL THEN (v.definition ->> 'share')::double precision END"
+
   private static let selection = """
     SELECT p.id, p.name, v.version, v.version IS NOT DISTINCT FROM p.active_version,
       (SELECT count(*) FROM fraud.pipeline_versions k WHERE k.pipeline_id = p.id),
-      v.sha256, v.definition, v.author, v.note, v.created_at
+      v.sha256, v.definition, v.author, v.note, v.created_at, v.control_version, c.definition, \(share)
     FROM fraud.pipelines p JOIN fraud.pipeline_versions v ON v.pipeline_id = p.id
+    LEFT JOIN fraud.pipeline_versions c ON c.pipeline_id = p.id AND c.version = v.control_version
     """
 
   private static func stored(_ rows: borrowing PostgresResult, _ row: Int) throws(StoreError) -> StoredPipeline {
-    StoredPipeline(
+    var pipeline = StoredPipeline(
       id: Int(try rows.required(rows.integer(row, 0))), name: try rows.required(rows.text(row, 1)),
       version: Int(try rows.required(rows.integer(row, 2))), isActive: try rows.required(rows.boolean(row, 3)),
       versions: Int(try rows.required(rows.integer(row, 4))), sha256: try rows.required(rows.text(row, 5)),
       definition: try rows.required(rows.text(row, 6)), author: try rows.required(rows.text(row, 7)),
       note: try rows.text(row, 8), createdAt: try rows.required(rows.timestamp(row, 9)))
+    if let control = try rows.integer(row, 10) {
+      pipeline.share = try rows.double(row, 12).map { Int(($0 * 10_000).rounded()) }
+      pipeline.control = (Int(control), try rows.required(rows.text(row, 11)))
+    }
+    return pipeline
   }
 }

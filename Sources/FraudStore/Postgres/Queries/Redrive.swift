@@ -274,9 +274,9 @@ extension Engine {
     batch.append(message: payload.span, offset: event.offset, line: event.line ?? 0)
     process(&batch)
     if let rejected = decoding.rejected.first { return rejected.reason.rawValue }
-    for draft in alerts { unit.alerts.append(alert(draft, of: batch)) }
-    for draft in shadowAlerts { unit.shadowAlerts.append(alert(draft, of: batch)) }
-    for error in errors { unit.ruleErrors.append(record(error, of: batch)) }
+    unit.alerts += alertRecords(of: batch)
+    unit.shadowAlerts += shadowAlertRecords(of: batch)
+    unit.ruleErrors += ruleErrorRecords(of: batch)
     return nil
   }
 }
