@@ -130,6 +130,30 @@ public struct PartitionAdvance: Sendable {
     watermark = progress.watermark
     maxEventTime = progress.maxEventTime
   }
+
+  /// Adds what an engine counted, as ``Engine/countsByVersion`` gives it; the whole of it is returned.
+  @discardableResult
+  package mutating func add(_ byVersion: [RunSummary]) -> RunSummary {
+    var counted = byVersion[byVersion.count - 1]
+    if byVersion.count > 1 { counted.merge(byVersion[0]) }
+    counts += EventCounts(counted)
+    for rule in byVersion[0].rules where rule.errors > 0 { ruleErrorCounts[rule.id, default: 0] += Int64(rule.errors) }
+    if byVersion.count > 1, let version = byVersion[1].pipelineVersion {
+      var errors = control?.ruleErrorCounts ?? [:]
+      for rule in byVersion[1].rules where rule.errors > 0 { errors[rule.id, default: 0] += Int64(rule.errors) }
+      control = (version, errors)
+    }
+    for more in byVersion.flatMap(\.experiments) {
+      let place = experiments.firstIndex { $0.ruleID == more.ruleID && $0.version == more.version }
+      if let place {
+        experiments[place].treated.add(more.treated)
+        experiments[place].control.add(more.control)
+      } else {
+        experiments.append(more)
+      }
+    }
+    return counted
+  }
 }
 
 /// Everything that becomes true at once: how far some partitions of a pipeline are, and what came out of them.

@@ -342,30 +342,17 @@ struct PartitionWorker {
     batch.removeAll()
   }
 
-  private static func errorCounts(_ counted: RunSummary) -> [String: Int64] {
-    var counts: [String: Int64] = [:]
-    for rule in counted.rules where rule.errors > 0 { counts[rule.id] = Int64(rule.errors) }
-    return counts
-  }
-
   /// Moves what came out since the last commit into a unit; `nil` where nothing was taken.
   mutating func contribute(to unit: inout CommitUnit, summary: inout RunSummary) {
     evaluate()
     var advance = PartitionAdvance(progress: progress, nextOffset: nextOffset)
     let byVersion = zip(engine.countsByVersion, committedCounts).map { $0.difference(from: $1) }
     committedCounts = engine.countsByVersion
-    var counted = byVersion[byVersion.count - 1]
-    if byVersion.count > 1 { counted.merge(byVersion[0]) }
+    let counted = advance.add(byVersion)
     advance.maxEventTime = latestEventTime
     advance.stateChange = journal?.change(of: &engine.features, at: progress.sequence &+ 1)
     if let watermark = engine.features.watermark { advance.watermark = watermark }
-    advance.counts = EventCounts(counted)
     if let streams { advance.streams = streams.advances(from: progress, counted: counted) }
-    advance.ruleErrorCounts = Self.errorCounts(byVersion[0])
-    if byVersion.count > 1, let version = byVersion[1].pipelineVersion {
-      advance.control = (version, Self.errorCounts(byVersion[1]))
-    }
-    advance.experiments = byVersion.flatMap(\.experiments)
     unit.advances.append(advance)
     if let rows = online?.take() { unit.add(rows) }
     unit.alertsTopic = engine.pipeline.definition.alertsTopic

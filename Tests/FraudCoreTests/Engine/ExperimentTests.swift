@@ -82,6 +82,19 @@ import Testing
     #expect(WilsonInterval(successes: 0, of: 0) == nil)
   }
 
+  /// Newcombe 1998, table II, method 10.
+  @Test(arguments: [
+    ((56, 70), (48, 80), 0.0524, 0.3339), ((9, 10), (3, 10), 0.1705, 0.8090), ((6, 7), (2, 7), 0.0582, 0.8062),
+    ((5, 56), (0, 29), -0.0381, 0.1926), ((0, 10), (0, 20), -0.1611, 0.2775), ((10, 10), (0, 20), 0.6791, 1),
+  ])
+  func differencesOfShares(first: (Int, Int), second: (Int, Int), lower: Double, upper: Double) throws {
+    let interval = try #require(
+      DifferenceInterval(
+        (successes: first.0, trials: first.1), (successes: second.0, trials: second.1)))
+    #expect(abs(interval.lower - lower) < 6e-5 && abs(interval.upper - upper) < 6e-5, "\(interval)")
+    #expect(DifferenceInterval((0, 0), (1, 2)) == nil)
+  }
+
   @Test func anAlertsJSONIsWhatScoreWrites() throws {
     var engine = Engine(try pipeline(), version: 3)
     var batch = EventBatch(layout: engine.pipeline.layout, source: EventSource(topic: "t", partition: 4))

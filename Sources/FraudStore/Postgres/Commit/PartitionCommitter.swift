@@ -228,7 +228,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     }
     let keyed = statements.count
     if !unit.ruleErrors.isEmpty { statements.append(CommitRows.ruleErrors(unit)) }
-    if unit.advances.contains(where: { !$0.ruleErrorCounts.isEmpty }) {
+    if unit.advances.contains(where: { !$0.ruleErrorCounts.isEmpty || $0.control?.ruleErrorCounts.isEmpty == false }) {
       statements.append(CommitRows.ruleErrorCounts(unit))
     }
     statements += CommitRows.outputs(unit)

@@ -121,12 +121,12 @@ public struct Redrive: Sendable {
         outcome.unavailable += 1
         continue
       }
-      let before = engine.summary
+      let before = engine.countsByVersion
       if let reason = engine.redo(event, payload, into: &unit) {
         outcome.rejected[reason, default: 0] += 1
       } else {
         settled.append(event)
-        Self.count(engine.summary.difference(from: before), of: event, pipelineID, &unit)
+        Self.count(zip(engine.countsByVersion, before).map { $0.difference(from: $1) }, of: event, pipelineID, &unit)
       }
     }
     unit.alertsTopic = engine.pipeline.definition.alertsTopic
@@ -219,7 +219,7 @@ public struct Redrive: Sendable {
 
   /// Adds what an event counts for to its partition's advance.
   private static func count(
-    _ counted: RunSummary, of event: StoredRejection, _ pipelineID: Int, _ unit: inout CommitUnit
+    _ counted: [RunSummary], of event: StoredRejection, _ pipelineID: Int, _ unit: inout CommitUnit
   ) {
     let source = EventSource(event)
     if unit.advances.last?.progress.source != source {
@@ -228,10 +228,7 @@ public struct Redrive: Sendable {
         pipelineVersion: nil, watermark: nil, maxEventTime: nil, counts: EventCounts())
       unit.advances.append(PartitionAdvance(progress: progress, nextOffset: 0))
     }
-    unit.advances[unit.advances.count - 1].counts += EventCounts(counted)
-    for rule in counted.rules where rule.errors > 0 {
-      unit.advances[unit.advances.count - 1].ruleErrorCounts[rule.id, default: 0] += Int64(rule.errors)
-    }
+    unit.advances[unit.advances.count - 1].add(counted)
   }
 
   /// Moves a partition's counts; its progress, which the owner's fence looks at, is not touched.
