@@ -39,7 +39,10 @@ struct ScoreCommand: ParsableCommand {
   @Option(help: "The inputs' format: \(InputFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
   var inputFormat: InputFormat?
 
-  @Option(help: ArgumentHelp("Where alerts or decisions go.", valueName: "file|-"))
+  @Option(
+    help: ArgumentHelp(
+      "Where alerts or decisions go. A file is there when it is complete, this one and the others.", valueName: "file|-"
+    ))
   var output = "-"
 
   @Option(help: "What is written: \(ScoreEmission.allCases.map(\.rawValue).joined(separator: ", ")).")

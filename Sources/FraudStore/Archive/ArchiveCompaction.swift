@@ -67,12 +67,16 @@ extension ArchiveDirectory {
 
   /// Puts files out of the way whose events a larger one holds, too: what a compaction that was cut short had yet to do.
   func settle(_ filter: Filter) throws(StoreError) {
-    for file in try allFiles(filter).superseded { try moveAway(file) }
+    let superseded = try allFiles(filter).superseded
+    // The larger file lies beside them, and must stay when they are gone.
+    for folder in Set(superseded.map(\.folder)).sorted() { try synchroniseNames(inFolder: folder, below: root) }
+    for file in superseded { try moveAway(file) }
   }
 
   private func moveAway(_ file: ArchiveFile) throws(StoreError) {
     do throws(StoreError) {
-      try moveFile(path(of: file), toFolder: "\(root)/\(Self.replacedFolder)/\(file.folder)", name: file.name)
+      try moveFile(
+        path(of: file), toFolder: "\(Self.replacedFolder)/\(file.folder)", below: root, name: file.name)
     } catch {
       // Another process was quicker.
       guard fileStatus(path(of: file)) == nil else { throw error }
@@ -119,8 +123,8 @@ extension ArchiveDirectory {
     }
 
     let disk = try DurableFile(
-      folder: "\(root)/\(result.folder)", temporaryName: ".\(result.name).tmp.\(UInt64.random(in: .min ... .max))",
-      failpoint: failpoint)
+      root: root, folder: result.folder,
+      temporaryName: ".\(result.name).tmp.\(UInt64.random(in: .min ... .max))", failpoint: failpoint)
     var writer = ParquetWriter(columns: columns)
     var digest = SHA256()
     // The file's columns as an engine's schema: the archive's own are fields like others here.

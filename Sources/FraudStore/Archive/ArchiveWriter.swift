@@ -194,7 +194,7 @@ public struct ArchiveWriter: ~Copyable {
     open = OpenFile(
       file: file, extent: Extent(hour: hour), writer: ParquetWriter(columns: columns),
       disk: try DurableFile(
-        folder: "\(settings.root)/\(file.folder)", temporaryName: name, failpoint: settings.failpoint))
+        root: settings.root, folder: file.folder, temporaryName: name, failpoint: settings.failpoint))
   }
 
   private static func unique() -> String {

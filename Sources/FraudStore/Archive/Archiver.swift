@@ -135,7 +135,12 @@ public struct Archiver<Source: RecordSource>: ~Copyable {
       for partition in partitions {
         let last = files.last { $0.topic == partition.topic && $0.partition == partition.partition }
         let first: Int64
-        if let last { first = try offset(after: last) } else { first = try earliestOffset(of: partition) }
+        if let last {
+          try synchroniseNames(inFolder: last.folder, below: settings.root)
+          first = try offset(after: last)
+        } else {
+          first = try earliestOffset(of: partition)
+        }
         starts[partition] = .at(first)
         let source = EventSource(topic: partition.topic, generation: generation, partition: partition.partition)
         workers.append(

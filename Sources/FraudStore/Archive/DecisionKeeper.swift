@@ -101,12 +101,19 @@ package struct DecisionKeeper {
   /// made again, under another name where a compaction came between.
   private func begin(_ key: TopicPartition, _ decided: [ArchiveFile]) throws(StoreError) -> Partition {
     func isOfPartition(_ file: ArchiveFile) -> Bool { file.topic == key.topic && file.partition == key.partition }
+    let last = decided.last(where: isOfPartition)
+    if let last {
+      try synchroniseNames(
+        inFolder: Self.decisionsSet + last.folder.dropFirst(ArchiveFile.set.count), below: directory.root)
+    }
     let partition = Partition(
-      engine: anew, nextOffset: .min,
-      decidedOffset: decided.last(where: isOfPartition)?.offsets.upperBound ?? .min)
+      engine: anew, nextOffset: .min, decidedOffset: last?.offsets.upperBound ?? .min)
     for file in try directory.files(inSet: Self.aggregatesSet, pipeline: pipeline.definition.name)
     where isOfPartition(file) && file.offsets.lowerBound > partition.decidedOffset {
       try removeFile("\(directory.root)/\(Self.aggregatesSet)" + file.path.dropFirst(ArchiveFile.set.count))
+      // Else a power cut could bring it back beside those that take its place.
+      try synchroniseNames(
+        inFolder: Self.aggregatesSet + file.folder.dropFirst(ArchiveFile.set.count), below: directory.root)
     }
     return partition
   }
@@ -313,10 +320,9 @@ private struct RowFile: ~Copyable {
       sha256: hexadecimal(digest.finalize()))
     try writer.finish(keyValues: notes.keyValues)
     output += writer.takeOutput()
-    let folder = "\(directory.root)/\(set)" + file.folder.dropFirst(ArchiveFile.set.count)
     let disk = try DurableFile(
-      folder: folder, temporaryName: ".\(file.name).tmp.\(UInt64.random(in: .min ... .max))",
-      failpoint: directory.failpoint)
+      root: directory.root, folder: set + file.folder.dropFirst(ArchiveFile.set.count),
+      temporaryName: ".\(file.name).tmp.\(UInt64.random(in: .min ... .max))", failpoint: directory.failpoint)
     try disk.write(output)
     _ = try disk.publish(as: file.name)
   }

@@ -22,9 +22,14 @@ struct DurableFile: ~Copyable {
 
   /// Makes the folder where it is missing and starts a file in it.
   ///
-  /// - Parameter temporaryName: must be unused; starts with a dot.
-  init(folder: String, temporaryName: String, failpoint: ArchiveFailpoint? = nil) throws(StoreError) {
-    try makeFolder(folder)
+  /// - Parameters:
+  ///   - folder: below `root`.
+  ///   - temporaryName: must be unused; starts with a dot.
+  init(
+    root: String, folder: String, temporaryName: String, failpoint: ArchiveFailpoint? = nil
+  ) throws(StoreError) {
+    try makeFolder(folder, below: root)
+    let folder = "\(root)/\(folder)"
     let path = "\(folder)/\(temporaryName)"
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o640)
     guard descriptor >= 0 else { throw .file("cannot create '\(path)'", errno) }
@@ -59,7 +64,7 @@ struct DurableFile: ~Copyable {
 
   /// Makes the file durable and visible.
   ///
-  /// - Returns: false where a file of that name exists; then nothing has changed.
+  /// - Returns: false where a file of that name exists, which is durable now; nothing else has changed.
   /// - Throws: ``StoreError`` with `.file`. A failed synchronisation is never tried again: what it was to write may be
   ///   gone from memory, and a second try would only seem to succeed.
   func publish(as name: String) throws(StoreError) -> Bool {
@@ -68,8 +73,9 @@ struct DurableFile: ~Copyable {
     failpoint?("archive-synced")
     let path = "\(folder)/\(name)"
     guard unsafe link(temporaryPath, path) == 0 else {
-      if errno == EEXIST { return false }
-      throw .file("cannot create '\(path)'", errno)
+      guard errno == EEXIST else { throw .file("cannot create '\(path)'", errno) }
+      try synchroniseFolder(folder)
+      return false
     }
     failpoint?("archive-visible")
     unsafe unlink(temporaryPath)
@@ -115,8 +121,31 @@ func synchroniseFolder(_ path: String) throws(StoreError) {
   try synchronise(descriptor, path)
 }
 
+/// Makes a folder below a root, each name on the way to it durable before there is anything behind it.
+///
+/// That holds for folders which are there, too: whoever made them may have died before their names were durable.
+func makeFolder(_ folder: String, below root: String) throws(StoreError) {
+  try makeRoot(root)
+  var path = root
+  for name in folder.split(separator: "/") {
+    let parent = path
+    path += "/\(name)"
+    guard unsafe mkdir(path, 0o750) == 0 || errno == EEXIST else { throw .file("cannot create '\(path)'", errno) }
+    try synchroniseFolder(parent)
+  }
+}
+
+/// Makes the names in a folder below a root durable, and those on the way to it.
+///
+/// A process that died between a file's link and its folder's synchronisation left a name that a power cut takes back. Before
+/// anybody relies on such a file, as by writing what comes behind it, this makes it stay.
+func synchroniseNames(inFolder folder: String, below root: String) throws(StoreError) {
+  try makeFolder(folder, below: root)
+  try synchroniseFolder("\(root)/\(folder)")
+}
+
 /// Makes a folder and those above it, each durable before what is in it.
-func makeFolder(_ path: String) throws(StoreError) {
+private func makeRoot(_ path: String) throws(StoreError) {
   if unsafe mkdir(path, 0o750) == 0 {
     try synchroniseFolder(parent(of: path))
     return
@@ -124,7 +153,7 @@ func makeFolder(_ path: String) throws(StoreError) {
   switch errno {
   case EEXIST: return
   case ENOENT where path.contains("/"):
-    try makeFolder(parent(of: path))
+    try makeRoot(parent(of: path))
     guard unsafe mkdir(path, 0o750) == 0 || errno == EEXIST else { throw .file("cannot create '\(path)'", errno) }
     try synchroniseFolder(parent(of: path))
   default: throw .file("cannot create '\(path)'", errno)
@@ -136,9 +165,10 @@ private func parent(of path: String) -> String {
   return slash == path.startIndex ? "/" : String(path[..<slash])
 }
 
-/// Moves a file to another folder of the same file system, where it replaces one of its name, both durably.
-func moveFile(_ path: String, toFolder folder: String, name: String) throws(StoreError) {
-  try makeFolder(folder)
+/// Moves a file to another folder below the root, where it replaces one of its name, both durably.
+func moveFile(_ path: String, toFolder folder: String, below root: String, name: String) throws(StoreError) {
+  try makeFolder(folder, below: root)
+  let folder = "\(root)/\(folder)"
   guard unsafe rename(path, "\(folder)/\(name)") == 0 else {
     throw .file("cannot move '\(path)' to '\(folder)'", errno)
   }

@@ -219,10 +219,16 @@ private struct BacktestOutput: ~Copyable {
 
   mutating func write(_ body: (inout [UInt8]) -> Void) throws(StoreError) {
     body(&text)
-    if text.count > 1 << 18 { try finish() }
+    if text.count > 1 << 18 { try drain() }
   }
 
+  /// Writes what is gathered and gives the file its name.
   mutating func finish() throws(StoreError) {
+    try drain()
+    try file.finish()
+  }
+
+  private mutating func drain() throws(StoreError) {
     _ = try file.write(text)
     text.removeAll(keepingCapacity: true)
   }

@@ -94,6 +94,23 @@ struct ScoreWriter: ~Copyable {
     keepsErrors = files.errors != nil
   }
 
+  /// Gives the files their names; where one cannot have it, those behind it do not, either.
+  mutating func finish() throws(StoreError) {
+    defer { discard() }
+    try results?.finish()
+    try errors?.finish()
+    try rejected?.finish()
+    try aggregates?.finish()
+  }
+
+  /// Drops the files.
+  mutating func discard() {
+    results?.discard()
+    errors?.discard()
+    rejected?.discard()
+    aggregates?.discard()
+  }
+
   mutating func write(_ output: ScoreOutput) throws(StoreError) {
     if try results?.write(output.results) == false { isClosed = true }
     try rejected?.write(output.rejected)

@@ -97,13 +97,17 @@ final class ScoringThreads: @unchecked Sendable {
   ///
   /// - Parameter source: the last input, which the windows that are still open are written for.
   func finish(_ source: EventSource) throws(StoreError) -> RunSummary {
+    // Whoever holds this may live as long as the program.
+    defer { writer.discard() }
     if let failure { throw failure }
-    guard var engine = ordered.take() else { return summary }
-    summary.merge(engine.summary)
-    engine.features.closeAggregations()
-    var output = ScoreOutput()
-    for row in engine.features.aggregates { row.append(source: source, to: &output.aggregates) }
-    if !output.aggregates.isEmpty { try writer.write(output) }
+    if var engine = ordered.take() {
+      summary.merge(engine.summary)
+      engine.features.closeAggregations()
+      var output = ScoreOutput()
+      for row in engine.features.aggregates { row.append(source: source, to: &output.aggregates) }
+      if !output.aggregates.isEmpty { try writer.write(output) }
+    }
+    try writer.finish()
     return summary
   }
 }

@@ -75,6 +75,7 @@ package struct StreamScoring: Sendable {
     let last = topics[0].last
     for row in engine.features.aggregates { row.append(source: last, to: &output.aggregates) }
     try writer.write(output)
+    try writer.finish()
     return engine.summary
   }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import FraudStore
 
 /// Writes a file whole.
 ///
@@ -7,12 +7,11 @@ import Foundation
 ///
 /// - Throws: ``Failure`` with exit code 1.
 func writeWhole(_ text: String, to path: String) throws {
-  var status = stat()
-  let isThere = unsafe stat(path, &status) == 0
-  let isOrdinary = !isThere || status.st_mode & S_IFMT == S_IFREG
-  do {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: isOrdinary ? .atomic : [])
+  do throws(StoreError) {
+    var file = try OutputFile(path: path)
+    try file.write(Array(text.utf8))
+    try file.finish()
   } catch {
-    throw Failure.failed("cannot write \(path): \(explain(error))")
+    throw Failure.failed(error.message)
   }
 }

@@ -25,14 +25,17 @@ enum TestSite {
   }()
 
   /// The URL of a new, empty database.
-  static func makeDatabase() throws -> String {
+  ///
+  /// - Parameter original: the URL of one that it is a copy of, which nobody is connected to.
+  static func makeDatabase(copyOf original: String? = nil) throws -> String {
     let url = try server.get().address.secretText
     let name = made.withLock { made in
       made += 1
       return "test_\(made)"
     }
     var connection = try PostgresConnection(PostgresAddress(url.replacing("/fraud?", with: "/postgres?")))
-    try connection.execute("CREATE DATABASE \(name)")
+    let template = original.map { " TEMPLATE " + ($0.split(separator: "?")[0].split(separator: "/").last ?? "") } ?? ""
+    try connection.execute("CREATE DATABASE \(name)\(template)")
     return url.replacing("/fraud?", with: "/\(name)?")
   }
 
