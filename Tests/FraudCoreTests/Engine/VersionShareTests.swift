@@ -71,7 +71,7 @@ import Testing
       let text =
         #"{"id":"\#(id)","customer":\#(customer.map { "\($0)" } ?? "null"),"merchant":"m\#(Int.random(in: 0..<5, using: &random))","#
         + #""amount":\#(Int.random(in: 0..<1_000, using: &random)),"divisor":\#(Int.random(in: 0..<3, using: &random)),"#
-        + #""fraud":\#(label.map { "\($0)" } ?? "null"),"at":\#(1_700_000_000 + number * 5 - (number % 13 == 7 ? 9_000 : 0))}"#
+        + #""fraud":\#(label.map { "\($0)" } ?? "null"),"at":\#(1_700_000_000 + number * 20 - (number % 13 == 7 ? 4_500 : 0))}"#
       return Event(text: Array(text.utf8), customer: customer, isFraud: label)
     }
   }
@@ -186,6 +186,49 @@ import Testing
       engine.summary.rules.map(\.id) == ["large", "unusual", "odd", "blocked", "busy", "ratio", "quiet", "record"])
   }
 
+  /// What is said of values (truncated, late) reaches both versions, and so does what streams are remembered for.
+  @Test(arguments: [false, true])
+  func flagsOfValuesReachBothVersions(hasStream: Bool) throws {
+    func source(_ share: String, rules: String, more: String = "") -> DefinitionValue {
+      let stream =
+        #""streams":[{"name":"chargebacks","key":"customer","schema":[{"name":"customer","type":"integer"}]}],"#
+      return Self.source(
+        share + (hasStream ? stream : ""),
+        features: #"{"name":"n","function":"count","by":"customer","window":"1d","max_events_per_key":3}"#
+          + (hasStream ? #",{"name":"charged","function":"count","by":"customer","from":"chargebacks"}"# : "") + more,
+        rules: rules)
+    }
+    let control = source(
+      "", rules: #"{"id":"many","rule_expression":"n >= 1\#(hasStream ? " AND charged >= 1" : "")"}"#)
+    let candidate = source(
+      #""share":0.5,"#, rules: #"{"id":"more","rule_expression":"n >= 0\#(hasStream ? " AND charged >= 2" : "")"}"#,
+      more:
+        #",{"name":"m","function":"count","by":"merchant","window":"1d","scope":"partition","max_events_per_key":2}"#)
+    var both = Engine(try PipelineVersion(candidate, number: 2, beside: (control, 1)))
+    var alone = [Engine(try Pipeline(control), version: 1), Engine(try Pipeline(candidate), version: 2)]
+    var flagged: Set<String> = []
+    for (index, event) in events(700, seed: 12).enumerated() {
+      if hasStream, index % 5 == 0 {
+        let chargeback = Array(#"{"customer":\#(index % 60)}"#.utf8)
+        try both.observe(chargeback, stream: "chargebacks", timestamp: 1_700_000_000_000_000)
+        for engine in alone.indices {
+          try alone[engine].observe(chargeback, stream: "chargebacks", timestamp: 1_700_000_000_000_000)
+        }
+      }
+      let place = EventSource(topic: "t")
+      let scored = try both.score(event.text, source: place, offset: Int64(index))
+      let expected = try alone.indices.map { try alone[$0].score(event.text, source: place, offset: Int64(index)) }
+      let version = isTreated(event, share: 5_000) ? 1 : 0
+      #expect(scored.alerts == expected[version].alerts, "event \(index)")
+      for reason in scored.reasons {
+        if !reason.truncated.isEmpty { flagged.insert("truncated \(version)") }
+        if reason.isLate { flagged.insert("late \(version)") }
+      }
+    }
+    #expect(flagged.isSuperset(of: ["truncated 0", "truncated 1"]), "\(flagged)")
+    if !hasStream { #expect(flagged.count == 4, "\(flagged)") }
+  }
+
   /// Going over from a version alone to a shared one and on keeps what features remember.
   @Test func featuresGoOnWhenAVersionIsSharedAndPromoted() throws {
     let events = events(900, seed: 8)
@@ -194,15 +237,11 @@ import Testing
     let control = PipelineVersion(try Pipeline(Self.control), number: 1)
     var engine = Engine(control)
     var naive = [Engine(control), Engine(PipelineVersion(promoted.pipeline, number: 2)), Engine(promoted)]
-    // The candidate's new feature begins with the events that follow.
-    let mean = try #require(promoted.pipeline.layout.index(of: "mean"))
-    _ = mean
-    var fresh = Engine(promoted)
     for (index, event) in events.enumerated() {
       if index == 300 {
         engine.adopt(shared)
-        fresh.features = engine.features.carried(to: promoted.pipeline.features, limits: StateLimits())
-        naive[1].features = fresh.features
+        // The candidate's new feature begins with the events that follow.
+        naive[1].features = naive[0].features.carried(to: promoted.pipeline.features, limits: StateLimits())
       }
       if index == 600 {
         engine.adopt(promoted)
