@@ -8,62 +8,67 @@ struct Expectation {
   private(set) var rejected: [String: RejectedRecord] = [:]
   /// What each arm of a version or rule counted, by partition.
   private(set) var arms: [ArmPlace: RunSummary.Arm] = [:]
-  private(set) var counts: [EventSource: EventCounts] = [:]
+  var counts: [EventSource: EventCounts] = [:]
 
   /// Processes a partition to its end.
   ///
   /// - Returns: what is remembered in the end.
   mutating func process(
-    _ log: [[UInt8]?], of source: EventSource, _ activations: [(from: Int64, version: Int)], poison: Set<Int64>
+    _ log: [SimulatedRecord], of source: EventSource, _ activations: [(from: Int64, version: Int)], poison: Set<Int64>
   ) throws -> [UInt8] {
     var activations = activations[...]
     var counts = EventCounts()
     var engine: Engine?
-    for (offset, value) in log.enumerated() {
+    for (offset, record) in log.enumerated() {
       while let next = activations.first, next.from <= Int64(offset) {
         activations.removeFirst()
         let remembered = engine?.features.snapshot()
         if let engine { count(engine, of: source, into: &counts) }
-        var fresh = Engine(Simulation.versions[next.version - 1])
+        var fresh = Engine(Simulation.versions(hasStreams: false)[next.version - 1])
         if let remembered, !fresh.pipeline.features.isEmpty { try fresh.features.apply(remembered) }
         engine = fresh
       }
       guard engine != nil else { continue }
       try process(
-        value, offset: Int64(offset), of: source, isPoison: poison.contains(Int64(offset)), &engine!)
+        record, offset: Int64(offset), of: source, isPoison: poison.contains(Int64(offset)), &engine!)
     }
     if let engine { count(engine, of: source, into: &counts) }
     self.counts[source] = counts
     return engine?.features.snapshot() ?? []
   }
 
-  private mutating func count(_ engine: Engine, of source: EventSource, into counts: inout EventCounts) {
+  mutating func count(_ engine: Engine, of source: EventSource, into counts: inout EventCounts) {
     counts += EventCounts(engine.summary)
     for experiment in engine.countsByVersion.flatMap(\.experiments) { arms.add(experiment, of: source) }
   }
 
   private mutating func process(
-    _ value: [UInt8]?, offset: Int64, of source: EventSource, isPoison: Bool, _ engine: inout Engine
+    _ record: SimulatedRecord, offset: Int64, of source: EventSource, isPoison: Bool, _ engine: inout Engine
   ) throws {
     var batch = EventBatch(layout: engine.pipeline.layout, source: source, capacity: 1)
-    let timestamp = (1_700_000_000_000 + offset) * 1_000
-    if let value {
+    let timestamp = record.timestampMilliseconds.map { $0 * 1_000 }
+    if let value = record.value {
       guard batch.hasRoom(forMessageOf: value.count) else { return }
       batch.append(message: value.span, offset: offset, timestamp: timestamp)
     } else {
       batch.appendTombstone(offset: offset, timestamp: timestamp)
     }
     if isPoison {
-      rejected["\(source.partition)/\(offset)"] = engine.rejectUnseen(batch)
+      if let record = engine.rejectUnseen(batch) { keep(record) }
       return
     }
     engine.process(&batch)
+    keep(engine, batch)
+    for event in engine.decoding.rejected { keep(engine.record(event, of: batch)) }
+  }
+
+  /// Keeps what came of events that were evaluated.
+  mutating func keep(_ engine: Engine, _ batch: EventBatch) {
     for alert in engine.alertRecords(of: batch) { alerts[alert.id] = alert }
     for alert in engine.shadowAlertRecords(of: batch) { shadowAlerts[alert.id] = alert }
-    for event in engine.decoding.rejected {
-      rejected["\(source.partition)/\(offset)"] = engine.record(event, of: batch)
-    }
   }
+
+  mutating func keep(_ record: RejectedRecord) { rejected[SimulatedDatabase.key(record)] = record }
 }
 
 /// One arm of a version or rule in one partition.

@@ -1,9 +1,19 @@
 import FraudCore
 
-/// A topic's partitions and one consumer group over them, in memory, with everything that can happen to members.
+/// A record of a topic; no value is a tombstone.
+struct SimulatedRecord {
+  var value: [UInt8]?
+  var timestampMilliseconds: Int64?
+}
+
+/// Topics' partitions and one consumer group over them, in memory, with everything that can happen to members.
 final class SimulatedCluster {
-  let topic = "payments"
-  let partitions: [[[UInt8]?]]
+  /// The scored topic, then the streams.
+  let topics: [String]
+  /// By topic and partition.
+  let logs: [[[SimulatedRecord]]]
+  var topic: String { topics[0] }
+  var partitionCount: Int { logs[0].count }
   /// Records that kill whoever evaluates them.
   var poison: Set<Life.Place> = []
   private var members: [Int: Member] = [:]
@@ -13,9 +23,18 @@ final class SimulatedCluster {
     var events: [SourceEvent] = []
   }
 
-  init(partitions: [[[UInt8]?]]) {
-    self.partitions = partitions
+  init(topics: [String], logs: [[[SimulatedRecord]]]) {
+    self.topics = topics
+    self.logs = logs
   }
+
+  /// The records of a partition.
+  func log(of partition: TopicPartition) -> [SimulatedRecord] {
+    topics.firstIndex(of: partition.topic).map { logs[$0][Int(partition.partition)] } ?? []
+  }
+
+  /// The logs that make up a partition, one of each topic.
+  func logs(ofPartition partition: Int) -> [[SimulatedRecord]] { logs.map { $0[partition] } }
 
   func join(_ member: Int) {
     members[member] = Member()
@@ -42,7 +61,7 @@ final class SimulatedCluster {
     let active = members.keys.filter { $0 != excluded }.sorted()
     guard !active.isEmpty else { return }
     var shares: [Int: Set<Int32>] = [:]
-    for partition in partitions.indices {
+    for partition in 0..<partitionCount {
       shares[active[partition % active.count], default: []].insert(Int32(partition))
     }
     for member in active {
@@ -63,7 +82,7 @@ final class SimulatedCluster {
   func isMember(_ member: Int) -> Bool { members[member] != nil }
 
   private func names(_ partitions: Set<Int32>) -> [TopicPartition] {
-    partitions.sorted().map { TopicPartition(topic: topic, partition: $0) }
+    topics.flatMap { topic in partitions.sorted().map { TopicPartition(topic: topic, partition: $0) } }
   }
 }
 
@@ -90,7 +109,8 @@ final class SimulatedSource: RecordSource {
       return event
     }
     for (partition, position) in positions.sorted(by: { $0.key < $1.key }) where !paused.contains(partition) {
-      let log = cluster.partitions[Int(partition.partition)]
+      let log = cluster.log(of: partition)
+      if cluster.topics.count > 1, random.oneIn(3) { continue }
       var start = position
       if start > 0, random.oneIn(20) { start -= Int.random(in: 1...min(3, start), using: &random) }
       let end = min(log.count, start + Int.random(in: 0...7, using: &random))
@@ -109,9 +129,9 @@ final class SimulatedSource: RecordSource {
     return nil
   }
 
-  private func append(_ value: [UInt8]?, offset: Int, to batch: inout MessageBatch) {
-    let timestamp = 1_700_000_000_000 + Int64(offset)
-    if let value {
+  private func append(_ record: SimulatedRecord, offset: Int, to batch: inout MessageBatch) {
+    let timestamp = record.timestampMilliseconds
+    if let value = record.value {
       unsafe value.withUnsafeBytes {
         unsafe batch.append(offset: Int64(offset), timestampMilliseconds: timestamp, key: nil, value: $0)
       }

@@ -36,6 +36,13 @@ final class SimulatedDatabase {
     var isReleased = false
   }
 
+  /// What a commit evaluated.
+  struct Commit {
+    var version: Int
+    /// The offsets of each topic, the scored one first.
+    var ranges: [Range<Int64>]
+  }
+
   /// Bugs that the simulation must notice.
   enum Bug: CaseIterable {
     /// A commit does not ask whether its sender still owns the partition and starts where the row stands.
@@ -74,6 +81,17 @@ final class SimulatedDatabase {
     case controlForgotten
     /// What the arms of a version count becomes visible apart from the offsets.
     case armsApart
+    /// Some commits do not move the offset of the last stream that they read.
+    case streamStays
+    /// A commit whose fence does not hold moves the streams all the same.
+    case streamAhead
+    /// Some commits' ranges are not on record.
+    case rangesLost
+    /// A commit's record says that it read one event more of a stream, and the next one less.
+    case rangesShifted
+    /// The scored event comes before the streams' events of its instant: planted in what is expected, since the order is the
+    /// processor's own.
+    case scoredFirst
   }
 
   /// What is stored of a partition's features.
@@ -92,6 +110,8 @@ final class SimulatedDatabase {
   var version = 1
   /// From which offset of a partition which version decided.
   var activations: [EventSource: [(from: Int64, version: Int)]] = [:]
+  /// What each commit evaluated.
+  var commits: [EventSource: [Commit]] = [:]
   /// Rows that were there already: the fence let something through that it should not have.
   var conflicts = 0
   /// How many owners in a row each record has killed, and the most.
@@ -151,6 +171,7 @@ final class SimulatedDatabase {
         if bug == .notAtomic { write(unit) }
         if bug == .armsApart { count(unit) }
         if bug == .stateAhead { write(advance) }
+        if bug == .streamAhead { rows[advance.progress.source]?.progress.streams = advance.streams.map(\.progress) }
         return nil
       }
     }
@@ -170,6 +191,7 @@ final class SimulatedDatabase {
         let from = bug == .activationLate ? advance.nextOffset : advance.progress.nextOffset
         activations[progress.source, default: []].append((from, unit.pipelineVersion))
       }
+      move(&progress.streams, advance, version: unit.pipelineVersion)
       write(advance)
       rows[progress.source]?.progress = progress
       moved.append(progress)
@@ -186,13 +208,40 @@ final class SimulatedDatabase {
     }
   }
 
+  /// Moves the streams, and keeps what the commit evaluated.
+  private func move(_ streams: inout [StreamProgress], _ advance: PartitionAdvance, version: Int) {
+    let source = advance.progress.source
+    var commit = Commit(version: version, ranges: [advance.progress.nextOffset..<advance.nextOffset])
+    commit.ranges += advance.streams.map { $0.firstOffset..<$0.progress.nextOffset }
+    var known = commits[source] ?? []
+    if bug == .rangesShifted, let last = known.indices.last, last % 2 == 0, advance.streams.count > 0 {
+      let place = 1
+      let (before, next) = (known[last].ranges[place], commit.ranges[place])
+      if !next.isEmpty {
+        known[last].ranges[place] = before.lowerBound..<next.lowerBound + 1
+        commit.ranges[place] = next.lowerBound + 1..<next.upperBound
+      }
+    }
+    if bug != .rangesLost || advance.progress.sequence % 3 != 1 { known.append(commit) }
+    commits[source] = known
+    let before = streams
+    streams = advance.streams.map(\.progress)
+    if bug == .streamStays, applied % 4 == 1, let last = before.last, let index = streams.indices.last {
+      streams[index].nextOffset = last.nextOffset
+    }
+  }
+
   private func write(_ unit: CommitUnit) {
     for alert in unit.alerts where alerts.updateValue(alert, forKey: alert.id) != nil { conflicts += 1 }
     for alert in unit.shadowAlerts where shadowAlerts.updateValue(alert, forKey: alert.id) != nil { conflicts += 1 }
     for event in unit.rejected {
-      let key = "\(event.source.partition)/\(event.offset)"
+      let key = Self.key(event)
       if rejected.updateValue(event, forKey: key) != nil { conflicts += 1 }
     }
+  }
+
+  static func key(_ event: RejectedRecord) -> String {
+    "\(event.source.topic)/\(event.source.partition)/\(event.offset)"
   }
 
   private func write(_ advance: PartitionAdvance) {

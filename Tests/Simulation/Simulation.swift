@@ -2,83 +2,10 @@ import FraudCore
 
 /// One seed's world.
 struct Simulation {
-  /// Version 2 has other rules, one feature less, one more, and one over another window; version 3 no features at all. Versions
-  /// 4 and 5 are in force for a share of the customers beside version 1, with features less and more, and other rules.
-  private static let definitions: [(features: String, rules: String, share: Double?)] = [
-    (
-      features: """
-      {"name": "recent", "function": "count", "by": "customer", "window": "60s"},
-      {"name": "usual", "function": "mean", "of": "amount", "by": "customer"},
-      {"name": "kinds", "function": "distinct", "of": "divisor", "by": "customer"},
-      {"name": "before", "function": "previous", "of": "amount", "by": "customer"}
-      """,
-      rules: """
-      {"id": "often", "rule_expression": "recent > 4"}, {"id": "unusual", "rule_expression": "amount > 1.5 * usual"},
-      {"id": "diverse", "rule_expression": "kinds = 3"}, {"id": "rising", "rule_expression": "amount > before + 20"},
-      """, share: nil
-    ),
-    (
-      features: """
-      {"name": "usual", "function": "mean", "of": "amount", "by": "customer"},
-      {"name": "recent", "function": "count", "by": "customer", "window": "90s"},
-      {"name": "top", "function": "max", "of": "amount", "by": "customer"},
-      {"name": "before", "function": "previous", "of": "amount", "by": "customer"}
-      """,
-      rules: """
-      {"id": "often", "rule_expression": "recent > 5"}, {"id": "unusual", "rule_expression": "amount > 1.5 * usual"},
-      {"id": "record", "rule_expression": "amount > top"}, {"id": "rising", "rule_expression": "amount > before + 20"},
-      """, share: nil
-    ),
-    (features: "", rules: "", share: nil),
-    (
-      features: """
-      {"name": "top", "function": "max", "of": "amount", "by": "customer"},
-      {"name": "usual", "function": "mean", "of": "amount", "by": "customer"}
-      """,
-      rules: """
-      {"id": "unusual", "rule_expression": "amount > 1.2 * usual"}, {"id": "record", "rule_expression": "amount > top"},
-      """, share: 0.6
-    ),
-    (
-      features: #"{"name": "before", "function": "previous", "of": "amount", "by": "customer"}"#,
-      rules: #"{"id": "rising", "rule_expression": "amount > before + 5", "severity": "critical", "share": 0.5},"#,
-      share: 0.3
-    ),
-  ]
-
-  static let versions: [PipelineVersion] = definitions.indices.compactMap { index in
-    let number = index + 1
-    guard definitions[index].share != nil else {
-      return (try? Pipeline(source(definitions[index]))).map { PipelineVersion($0, number: number) }
-    }
-    return try? PipelineVersion(source(definitions[index]), number: number, beside: (source(definitions[0]), 1))
-  }
-
-  private static func source(
-    _ parts: (features: String, rules: String, share: Double?)
-  ) throws -> DefinitionValue {
-    let deduplicate = parts.features.isEmpty ? "" : #""deduplicate": "1h","#
-    let share = parts.share.map { "\"share\": \($0)," } ?? ""
-    let text = """
-      {"name": "simulated", "kafka_topic": "payments", "event_id": "id", \(deduplicate) \(share) "key": "customer",
-       "event_time": {"field": "at", "allowed_lateness": "30s"},
-       "schema": [{"name": "id", "type": "integer", "nullable": false}, {"name": "at", "type": "timestamp", "unit": "s"},
-                  {"name": "customer", "type": "string"}, {"name": "amount", "type": "float"},
-                  {"name": "divisor", "type": "integer"}],
-       "features": [\(parts.features)],
-       "rules": [\(parts.rules)
-                 {"id": "large", "rule_expression": "amount > 80"},
-                 {"id": "divided", "rule_expression": "amount / divisor > 10", "severity": "critical"},
-                 {"id": "shadow", "rule_expression": "amount < 5", "mode": "shadow"}]}
-      """
-    return try DefinitionValue(json: Array(text.utf8))
-  }
-
   let seed: UInt64
   var bug: SimulatedDatabase.Bug?
 
   init(seed: UInt64, bug: SimulatedDatabase.Bug? = nil) {
-    precondition(Self.versions.count == Self.definitions.count, "a definition of the simulation does not compile")
     self.seed = seed
     self.bug = bug
   }
@@ -88,18 +15,27 @@ struct Simulation {
     try (0..<seeds).first { try Simulation(seed: $0, bug: bug).difference() != nil }
   }
 
-  /// What differs from a run without faults, `nil` if nothing does.
+  /// What differs from a run without faults, `nil` if nothing does. Every second seed is a pipeline of several topics.
   func difference() throws -> String? {
     var random = SimulatedRandom(seed: seed)
-    let cluster = SimulatedCluster(partitions: log(&random))
-    if random.oneIn(3) { cluster.poison = poison(of: cluster, &random) }
-    guard let actual = try run(cluster, &random) else { return "it did not come to an end" }
+    let world = World(&random, hasStreams: seed & 1 == 1)
+    let cluster = SimulatedCluster(topics: world.topics, logs: world.logs(&random))
+    if !world.hasStreams, random.oneIn(3) { cluster.poison = poison(of: cluster, &random) }
+    guard let actual = try run(cluster, world, &random) else { return "it did not come to an end" }
     if actual.conflicts > 0 { return "\(actual.conflicts) rows were written twice" }
     if actual.mostCrashes > 3 { return "a record made \(actual.mostCrashes) owners in a row crash" }
+    if !world.hasStreams { return try difference(actual, cluster) }
+    if let difference = try streamDifference(actual, cluster, isOneByOne: false) { return difference }
+    // Given that topics are in order and that none went on without another, commits change nothing.
+    guard world.isOrdered, world.isPatient else { return nil }
+    return try streamDifference(actual, cluster, isOneByOne: true).map { "one by one: " + $0 }
+  }
+
+  private func difference(_ actual: SimulatedDatabase, _ cluster: SimulatedCluster) throws -> String? {
     var expected = Expectation()
-    for partition in cluster.partitions.indices {
+    for partition in 0..<cluster.partitionCount {
       let source = EventSource(topic: cluster.topic, generation: "dev", partition: Int32(partition))
-      let log = cluster.partitions[partition]
+      let log = cluster.logs[0][partition]
       if log.isEmpty { continue }
       let activations = actual.activations[source] ?? []
       guard activations.first?.from == 0 else { return "partition \(partition) has no first version" }
@@ -107,13 +43,18 @@ struct Simulation {
       let features = try expected.process(log, of: source, activations, poison: poison)
       guard let row = actual.rows[source]?.progress else { return "partition \(partition) is missing" }
       if row.nextOffset != Int64(log.count) { return "partition \(partition) ends at \(row.nextOffset)" }
-      if row.counts != expected.counts[source] { return "partition \(partition) counts \(row.counts)" }
-      if try actual.features(of: source) != features { return "partition \(partition) remembers something else" }
-      let base = row.state?.snapshotSequence ?? .max
-      if actual.states[source]?.deltas.keys.contains(where: { $0 <= base }) == true {
-        return "partition \(partition) keeps deltas that buckets stand for"
+      if row.counts != expected.counts[source] {
+        return "partition \(partition) counts \(row.counts), not \(expected.counts[source] ?? EventCounts())"
       }
+      if try actual.features(of: source, hasStreams: false) != features {
+        return "partition \(partition) remembers something else"
+      }
+      if let difference = actual.stateDifference(of: source) { return difference }
     }
+    return difference(actual, expected)
+  }
+
+  private func difference(_ actual: SimulatedDatabase, _ expected: Expectation) -> String? {
     if actual.arms != expected.arms { return "the arms of versions and rules count otherwise" }
     if actual.alerts != expected.alerts { return "\(actual.alerts.count) alerts instead of \(expected.alerts.count)" }
     if actual.shadowAlerts != expected.shadowAlerts { return "the shadow alerts differ" }
@@ -123,28 +64,54 @@ struct Simulation {
     return nil
   }
 
-  private func log(_ random: inout SimulatedRandom) -> [[[UInt8]?]] {
-    (0..<Int.random(in: 1...3, using: &random)).map { _ in
-      (0..<Int.random(in: 0...60, using: &random)).map { id in
-        switch Int.random(in: 0..<12, using: &random) {
-        case 0: nil
-        case 1: Array("{\"id\": \(id), \"amount\": tru".utf8)
-        default:
-          Array(
-            """
-            {"id": \(random.oneIn(8) ? id / 2 : id), "at": \(1_700_000_000 + id * 5 + Int.random(in: -40...40, using: &random)), \
-            "customer": "c\(Int.random(in: 0...4, using: &random))", "amount": \(Int.random(in: 0...100, using: &random)), \
-            "divisor": \(Int.random(in: 0...3, using: &random))}
-            """.utf8)
+  /// What differs from an undisturbed evaluation of what the commits recorded.
+  private func streamDifference(
+    _ actual: SimulatedDatabase, _ cluster: SimulatedCluster, isOneByOne: Bool
+  ) throws -> String? {
+    var expected = Expectation()
+    for partition in 0..<cluster.partitionCount {
+      let source = EventSource(topic: cluster.topic, generation: "dev", partition: Int32(partition))
+      let logs = cluster.logs(ofPartition: partition)
+      if logs.allSatisfy(\.isEmpty) { continue }
+      let commits = actual.commits[source] ?? []
+      for (topic, log) in logs.enumerated() {
+        var next: Int64 = 0
+        for commit in commits {
+          guard commit.ranges[topic].lowerBound == next else {
+            return
+              "\(cluster.topics[topic])[\(partition)] has a range from \(commit.ranges[topic].lowerBound), not \(next)"
+          }
+          next = commit.ranges[topic].upperBound
+        }
+        if next != log.count { return "the ranges of \(cluster.topics[topic])[\(partition)] end at \(next)" }
+      }
+      let (features, streams) = try expected.process(
+        logs, topics: cluster.topics, partition: Int32(partition), commits, isOneByOne: isOneByOne,
+        scoredFirst: bug == .scoredFirst)
+      guard let row = actual.rows[source]?.progress else { return "partition \(partition) is missing" }
+      if row.nextOffset != Int64(logs[0].count) { return "partition \(partition) ends at \(row.nextOffset)" }
+      for (index, stream) in row.streams.enumerated() {
+        if stream.nextOffset != Int64(logs[index + 1].count) { return "\(stream.topic) ends at \(stream.nextOffset)" }
+        if stream.accepted != streams[index].accepted || stream.rejected != streams[index].rejected {
+          return "\(stream.topic) counts \(stream.accepted) and \(stream.rejected)"
         }
       }
+      if row.counts != expected.counts[source] {
+        return "partition \(partition) counts \(row.counts), not \(expected.counts[source] ?? EventCounts())"
+      }
+      if try actual.features(of: source, hasStreams: true) != features {
+        return "partition \(partition) remembers something else"
+      }
+      if let difference = actual.stateDifference(of: source) { return difference }
+      if let difference = actual.activationDifference(of: source) { return difference }
     }
+    return difference(actual, expected)
   }
 
   /// Some records that kill whoever evaluates them.
   private func poison(of cluster: SimulatedCluster, _ random: inout SimulatedRandom) -> Set<Life.Place> {
     var places: Set<Life.Place> = []
-    for (partition, log) in cluster.partitions.enumerated() where !log.isEmpty {
+    for (partition, log) in cluster.logs[0].enumerated() where !log.isEmpty {
       for _ in 0..<Int.random(in: 0...2, using: &random) {
         let offset = Int64.random(in: 0..<Int64(log.count), using: &random)
         places.insert(Life.Place(partition: Int32(partition), offset: offset))
@@ -154,7 +121,9 @@ struct Simulation {
   }
 
   /// Runs until everything is committed; `nil` if that takes longer than it may.
-  private func run(_ cluster: SimulatedCluster, _ random: inout SimulatedRandom) throws -> SimulatedDatabase? {
+  private func run(
+    _ cluster: SimulatedCluster, _ world: World, _ random: inout SimulatedRandom
+  ) throws -> SimulatedDatabase? {
     let database = SimulatedDatabase(bug: bug)
     var processors: [SimulatedProcessor] = []
     var nextMember = 0
@@ -163,7 +132,7 @@ struct Simulation {
     func start(deaths: Int) {
       processors.append(
         SimulatedProcessor(
-          cluster, database, member: nextMember, faults: 6, deaths: deaths, commitEvents: commitEvents,
+          cluster, database, world, member: nextMember, faults: 6, deaths: deaths, commitEvents: commitEvents,
           random: &random))
       nextMember += 1
     }
@@ -189,6 +158,8 @@ struct Simulation {
     }
     return nil
   }
+
+  private var versions: [PipelineVersion] { Self.versions(hasStreams: seed & 1 == 1) }
 
   /// Something goes wrong. Returns whether one more process is to start.
   private func disturb(
@@ -217,7 +188,7 @@ struct Simulation {
     case 6:
       for (unit, owner) in database.inFlight { _ = database.apply(unit, owner: owner) }
       database.inFlight = []
-    case 7, 8: database.version = Int.random(in: 1...Self.versions.count, using: &random)
+    case 7, 8: database.version = Int.random(in: 1...versions.count, using: &random)
     default: break
     }
     return false
@@ -226,9 +197,9 @@ struct Simulation {
 
 extension SimulatedDatabase {
   /// What is remembered of every key, read back from what is stored.
-  func features(of source: EventSource) throws -> [UInt8] {
+  func features(of source: EventSource, hasStreams: Bool) throws -> [UInt8] {
     guard let version = rows[source]?.progress.pipelineVersion else { return [] }
-    let pipeline = Simulation.versions[version - 1].pipeline
+    let pipeline = Simulation.versions(hasStreams: hasStreams)[version - 1].pipeline
     var features = Engine(pipeline).features
     for part in state(of: source) {
       switch part {
@@ -240,11 +211,33 @@ extension SimulatedDatabase {
 
   /// Whether every partition is committed to its end.
   func isComplete(_ cluster: SimulatedCluster) -> Bool {
-    cluster.partitions.indices.allSatisfy { partition in
+    (0..<cluster.partitionCount).allSatisfy { partition in
       let source = EventSource(topic: cluster.topic, generation: "dev", partition: Int32(partition))
-      return cluster.partitions[partition].isEmpty
-        || rows[source]?.progress.nextOffset == Int64(cluster.partitions[partition].count)
+      let logs = cluster.logs(ofPartition: partition)
+      if logs.allSatisfy(\.isEmpty) { return true }
+      guard let row = rows[source]?.progress, row.nextOffset == Int64(logs[0].count) else { return false }
+      return zip(cluster.topics, logs).dropFirst().allSatisfy { topic, log in
+        row.streams.first { $0.topic == topic }?.nextOffset == Int64(log.count)
+      }
     }
+  }
+
+  /// What is stored although buckets stand for it.
+  func stateDifference(of source: EventSource) -> String? {
+    let base = rows[source]?.progress.state?.snapshotSequence ?? .max
+    guard states[source]?.deltas.keys.contains(where: { $0 <= base }) == true else { return nil }
+    return "partition \(source.partition) keeps deltas that buckets stand for"
+  }
+
+  /// Where the recorded activations are not those of the recorded commits.
+  func activationDifference(of source: EventSource) -> String? {
+    var expected: [(from: Int64, version: Int)] = []
+    for commit in commits[source] ?? [] where expected.last?.version != commit.version {
+      expected.append((commit.ranges[0].lowerBound, commit.version))
+    }
+    let found = activations[source] ?? []
+    if found.count == expected.count, zip(found, expected).allSatisfy({ $0 == $1 }) { return nil }
+    return "partition \(source.partition) has other activations than its commits"
   }
 }
 
@@ -254,18 +247,21 @@ final class SimulatedProcessor {
   var isFrozen = false
   private let committer: SimulatedCommitter
   private let database: SimulatedDatabase
+  private let versions: [PipelineVersion]
   private var processor: Processor<SimulatedSource, SimulatedCommitter>
 
   init(
-    _ cluster: SimulatedCluster, _ database: SimulatedDatabase, member: Int, faults: Int, deaths: Int,
+    _ cluster: SimulatedCluster, _ database: SimulatedDatabase, _ world: World, member: Int, faults: Int, deaths: Int,
     commitEvents: Int, random: inout SimulatedRandom
   ) {
     self.member = member
     self.database = database
+    versions = Simulation.versions(hasStreams: world.hasStreams)
     committer = SimulatedCommitter(database, owner: member, faults: faults, deaths: deaths, seed: random.next())
     var configuration = ProcessorConfiguration()
     configuration.commitEvents = commitEvents
     configuration.fencedPatience = .seconds(2)
+    configuration.streamPatience = world.patience
     configuration.batchRows = 16
     configuration.state.deltaRows = Int.random(in: 1...4, using: &random)
     configuration.state.commitBytes = Int.random(in: 1...4_000, using: &random)
@@ -276,7 +272,7 @@ final class SimulatedProcessor {
       if poison.contains(place) { life.end(place) }
     }
     var names = SimulatedRandom(seed: random.next())
-    var version = Simulation.versions[database.version - 1]
+    var version = versions[database.version - 1]
     if database.bug == .controlForgotten { version = PipelineVersion(version.pipeline, number: version.number) }
     processor = Processor(
       version, id: 1, generation: "dev",
@@ -288,7 +284,7 @@ final class SimulatedProcessor {
   func step(now: Duration) throws -> Bool {
     do {
       if !database.isAway, database.version != processor.version {
-        processor.adopt(Simulation.versions[database.version - 1])
+        processor.adopt(versions[database.version - 1])
       }
       try processor.step(now: now)
       if committer.life.isOver { throw Death() }

@@ -440,7 +440,7 @@ extension Engine {
 
 extension RejectedRecord {
   /// An event that was rejected from a batch, as it is kept.
-  init(_ event: RejectedEvent, of batch: EventBatch, _ redaction: Redaction) {
+  package init(_ event: RejectedEvent, of batch: EventBatch, _ redaction: Redaction) {
     let position = event.position
     let payload = position.count < 0 ? nil : Array(batch.bytes[position.start..<position.start + position.count])
     self.init(

@@ -4,7 +4,8 @@
 /// happened before the latest that every topic has delivered, so that none runs ahead of another while all are read. Within a
 /// unit events are ordered by (event time, topic, offset), the streams in the order of the definition and the scored topic
 /// behind them: an event is scored with everything that happened up to its own time. What a unit holds of each topic is all
-/// that its order depends on.
+/// that its order depends on; so of a topic's events without a time, which happened when the one before them did, those that
+/// are its first in a unit come first.
 package struct TopicMerge: Sendable {
   /// An event's place in the merge.
   package struct Place: Sendable, Hashable {
@@ -22,6 +23,8 @@ package struct TopicMerge: Sendable {
   struct Portion: Sendable {
     var batch: EventBatch
     var times: [Int64]
+    /// The rows whose time is that of the one before, in order.
+    var timeless: [Int]
     /// Fields of its events that no schema declares.
     var unknownFields: Int
   }
@@ -72,17 +75,17 @@ package struct TopicMerge: Sendable {
   package mutating func append(_ batch: EventBatch, topic: Int, unknownFields: Int = 0) {
     guard batch.rowCount > 0 else { return }
     var times: [Int64] = []
+    var timeless: [Int] = []
     times.reserveCapacity(batch.rowCount)
     for row in 0..<batch.rowCount {
       let time =
         topic == 0
         ? pipeline.eventTime(row: row, batch: batch) ?? batch.positions[row].timestamp
         : pipeline.features.streams[topic - 1].time(row: row, of: batch)
-      // An event without a time happened when the one before it did.
-      queues[topic].last = time ?? queues[topic].last
+      if let time { queues[topic].last = time } else { timeless.append(row) }
       times.append(queues[topic].last)
     }
-    queues[topic].portions.append(Portion(batch: batch, times: times, unknownFields: unknownFields))
+    queues[topic].portions.append(Portion(batch: batch, times: times, timeless: timeless, unknownFields: unknownFields))
   }
 
   /// Says that a topic has no more events, or has some again.
@@ -107,13 +110,16 @@ package struct TopicMerge: Sendable {
     for topic in queues.indices {
       ends[topic] = end(of: queues[topic], upTo: bound)
       let order = topic == 0 ? queues.count : topic
+      var isBeforeAny = true
       for portion in 0..<min(ends[topic].portion + 1, queues[topic].portions.count) {
         let whole = queues[topic].portions[portion]
         let end = portion < ends[topic].portion ? whole.times.count : ends[topic].row
         for row in (portion == 0 ? queues[topic].taken : 0)..<max(end, portion == 0 ? queues[topic].taken : 0) {
+          isBeforeAny = isBeforeAny && whole.timeless.contains(row)
           places.append(
             Place(
-              time: whole.times[row], order: order, offset: whole.batch.positions[row].offset, topic: topic,
+              time: isBeforeAny ? .min : whole.times[row], order: order, offset: whole.batch.positions[row].offset,
+              topic: topic,
               portion: portion, row: row))
         }
       }
