@@ -23,7 +23,7 @@ extension Expectation {
   /// - Returns: what is remembered in the end, and what was counted of each stream.
   mutating func process(
     _ logs: [[SimulatedRecord]], topics: [String], partition: Int32, _ commits: [SimulatedDatabase.Commit],
-    isOneByOne: Bool, scoredFirst: Bool
+    isOneByOne: Bool, poison: Set<Life.Place>, latePoison: Set<Life.Place>, scoredFirst: Bool
   ) throws -> (features: [UInt8], streams: [EventCounts]) {
     let sources = topics.map { EventSource(topic: $0, generation: "dev", partition: partition) }
     let versions = Simulation.versions(hasStreams: true)
@@ -52,7 +52,10 @@ extension Expectation {
         var last = Int64.min
         for offset in range {
           guard logs[topic].indices.contains(Int(offset)) else { continue }
-          let decoded = try decode(logs[topic][Int(offset)], offset, topic, sources[topic], &engine)
+          let place = Life.Place(topic: topics[topic], partition: partition, offset: offset)
+          let decoded = try decode(
+            logs[topic][Int(offset)], offset, topic, sources[topic], isPoison: poison.contains(place),
+            isLatePoison: latePoison.contains(place), &engine)
           guard let (batch, time, unknownFields) = decoded else { continue }
           last = time ?? last
           events.append(
@@ -85,7 +88,8 @@ extension Expectation {
 
   /// One record alone; `nil` where it is rejected or a tombstone.
   private mutating func decode(
-    _ record: SimulatedRecord, _ offset: Int64, _ topic: Int, _ source: EventSource, _ engine: inout Engine
+    _ record: SimulatedRecord, _ offset: Int64, _ topic: Int, _ source: EventSource, isPoison: Bool,
+    isLatePoison: Bool, _ engine: inout Engine
   ) throws -> (batch: EventBatch, time: Int64?, unknownFields: Int)? {
     let plan = topic == 0 ? nil : engine.pipeline.features.streams[topic - 1]
     let decoder = plan?.decoder ?? engine.pipeline.decoder
@@ -97,11 +101,19 @@ extension Expectation {
       batch.appendTombstone(offset: offset, timestamp: timestamp)
     }
     var state = DecoderState(decoder)
+    let position = batch.positions.first
     decoder.decode(&batch, &state)
-    engine.count(rejected: state.rejected, unknownFields: 0, topic: topic)
+    var rejected = state.rejected
+    if let position, isPoison || isLatePoison && rejected.isEmpty {
+      rejected = [
+        RejectedEvent(
+          reason: .crashedWorker, detail: "the process crashed each time it evaluated this event", position: position)
+      ]
+    }
+    engine.count(rejected: rejected, unknownFields: 0, topic: topic)
     let redaction = plan?.redaction ?? Redaction(schema: engine.pipeline.definition.schema)
-    for event in state.rejected { keep(RejectedRecord(event, of: batch, redaction)) }
-    if batch.rowCount == 0 { return nil }
+    for event in rejected { keep(RejectedRecord(event, of: batch, redaction)) }
+    if !rejected.isEmpty || batch.rowCount == 0 { return nil }
     let time =
       topic == 0 ? engine.pipeline.eventTime(row: 0, batch: batch) ?? timestamp : plan?.time(row: 0, of: batch)
     return (batch, time, topic == 0 ? state.unknownFields : 0)

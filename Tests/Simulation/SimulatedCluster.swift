@@ -14,8 +14,9 @@ final class SimulatedCluster {
   let logs: [[[SimulatedRecord]]]
   var topic: String { topics[0] }
   var partitionCount: Int { logs[0].count }
-  /// Records that kill whoever evaluates them.
+  /// Records that kill whoever takes them, and, of those of several topics, whoever evaluates them in their turn.
   var poison: Set<Life.Place> = []
+  var latePoison: Set<Life.Place> = []
   private var members: [Int: Member] = [:]
 
   private struct Member {

@@ -13,6 +13,7 @@ struct Death: Error {}
 /// Whether a process still lives, and which record killed it.
 final class Life: Sendable {
   struct Place: Sendable, Hashable {
+    var topic: String
     var partition: Int32
     var offset: Int64
   }
@@ -87,6 +88,10 @@ final class SimulatedDatabase {
     case streamAhead
     /// Some commits' ranges are not on record.
     case rangesLost
+    /// A note does not say which topic its record is of.
+    case notesWithoutTopic
+    /// A commit forgets those that are still under suspicion.
+    case suspectsForgotten
     /// A commit's record says that it read one event more of a stream, and the next one less.
     case rangesShifted
     /// The scored event comes before the streams' events of its instant: planted in what is expected, since the order is the
@@ -137,7 +142,12 @@ final class SimulatedDatabase {
         // After so many crashes one record's note gives way to another's.
         crashes = crashes.filter { $0.key.partition != source.partition }
       }
-      if bug == .everyNoteIsATrial { row.progress.noted?.isTrial = true }
+      if bug == .everyNoteIsATrial {
+        for index in row.progress.noted.indices { row.progress.noted[index].isTrial = true }
+      }
+      if bug == .notesWithoutTopic {
+        for index in row.progress.noted.indices { row.progress.noted[index].topic = source.topic }
+      }
       rows[source] = row
       return row.progress
     }
@@ -185,8 +195,7 @@ final class SimulatedDatabase {
       progress.state = advance.stateChange?.state
       progress.pipelineVersion = unit.pipelineVersion
       progress.crashCount = 0
-      progress.noted = rows[progress.source]?.progress.noted
-      if let noted = progress.noted, noted.offset < progress.nextOffset { progress.noted = nil }
+      progress.noted = bug == .suspectsForgotten ? [] : advance.noted
       if advance.progress.pipelineVersion != unit.pipelineVersion {
         let from = bug == .activationLate ? advance.nextOffset : advance.progress.nextOffset
         activations[progress.source, default: []].append((from, unit.pipelineVersion))
@@ -350,24 +359,29 @@ final class SimulatedCommitter: Committer {
     }
   }
 
-  func note(_ record: PartitionProgress.NotedRecord?, of progress: PartitionProgress) throws {
+  func note(_ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress) throws {
     // From the moment in which a trial is on record until it is off again the process does not die by chance.
-    if record?.isTrial == true {
+    let known = database.rows[progress.source]?.progress.noted ?? []
+    let begins = records.contains { $0.isTrial && !known.contains($0) }
+    if begins {
       try mortal {}
       isInTrial = true
     }
-    defer { if record?.isTrial != true { isInTrial = false } }
+    defer { if !begins { isInTrial = false } }
+    let ends =
+      !begins
+      && records.allSatisfy { record in known.contains { ($0.topic, $0.offset) == (record.topic, record.offset) } }
     try mortal {
-      if record != nil, database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
+      if !ends, database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
       guard let row = database.rows[progress.source], row.owner == owner, row.progress.epoch == progress.epoch,
         row.progress.sequence == progress.sequence
       else {
         throw SimulatedFailure(isFenced: true)
       }
-      if database.bug != .notesLost, database.bug != .trialStays || record != nil {
-        database.rows[progress.source]?.progress.noted = record
+      if database.bug != .notesLost, database.bug != .trialStays || !ends {
+        database.rows[progress.source]?.progress.noted = records
       }
-      if record == nil, fails() { throw SimulatedFailure(isRetryable: true) }
+      if ends, fails() { throw SimulatedFailure(isRetryable: true) }
     }
   }
 
@@ -380,7 +394,7 @@ final class SimulatedCommitter: Committer {
         }
         row.isReleased = true
         (row.progress.crashCount, row.progress.noted) = (released.crashCount, released.noted)
-        if database.bug == .releaseEndsCare { (row.progress.crashCount, row.progress.noted) = (0, nil) }
+        if database.bug == .releaseEndsCare { (row.progress.crashCount, row.progress.noted) = (0, []) }
         database.rows[released.source] = row
       }
     }

@@ -20,7 +20,10 @@ struct Simulation {
     var random = SimulatedRandom(seed: seed)
     let world = World(&random, hasStreams: seed & 1 == 1)
     let cluster = SimulatedCluster(topics: world.topics, logs: world.logs(&random))
-    if !world.hasStreams, random.oneIn(3) { cluster.poison = poison(of: cluster, &random) }
+    if random.oneIn(3) {
+      cluster.poison = poison(of: cluster, &random)
+      if world.hasStreams { cluster.latePoison = poison(of: cluster, &random).subtracting(cluster.poison) }
+    }
     guard let actual = try run(cluster, world, &random) else { return "it did not come to an end" }
     if actual.conflicts > 0 { return "\(actual.conflicts) rows were written twice" }
     if actual.mostCrashes > 3 { return "a record made \(actual.mostCrashes) owners in a row crash" }
@@ -87,7 +90,7 @@ struct Simulation {
       }
       let (features, streams) = try expected.process(
         logs, topics: cluster.topics, partition: Int32(partition), commits, isOneByOne: isOneByOne,
-        scoredFirst: bug == .scoredFirst)
+        poison: cluster.poison, latePoison: cluster.latePoison, scoredFirst: bug == .scoredFirst)
       guard let row = actual.rows[source]?.progress else { return "partition \(partition) is missing" }
       if row.nextOffset != Int64(logs[0].count) { return "partition \(partition) ends at \(row.nextOffset)" }
       for (index, stream) in row.streams.enumerated() {
@@ -111,10 +114,12 @@ struct Simulation {
   /// Some records that kill whoever evaluates them.
   private func poison(of cluster: SimulatedCluster, _ random: inout SimulatedRandom) -> Set<Life.Place> {
     var places: Set<Life.Place> = []
-    for (partition, log) in cluster.logs[0].enumerated() where !log.isEmpty {
-      for _ in 0..<Int.random(in: 0...2, using: &random) {
-        let offset = Int64.random(in: 0..<Int64(log.count), using: &random)
-        places.insert(Life.Place(partition: Int32(partition), offset: offset))
+    for (topic, logs) in zip(cluster.topics, cluster.logs) {
+      for (partition, log) in logs.enumerated() where !log.isEmpty {
+        for _ in 0..<Int.random(in: 0...2, using: &random) {
+          let offset = Int64.random(in: 0..<Int64(log.count), using: &random)
+          places.insert(Life.Place(topic: topic, partition: Int32(partition), offset: offset))
+        }
       }
     }
     return places
@@ -265,11 +270,15 @@ final class SimulatedProcessor {
     configuration.batchRows = 16
     configuration.state.deltaRows = Int.random(in: 1...4, using: &random)
     configuration.state.commitBytes = Int.random(in: 1...4_000, using: &random)
-    let (poison, life) = (cluster.poison, committer.life)
+    let (poison, latePoison, life) = (cluster.poison, cluster.latePoison, committer.life)
     configuration.failpoint = { step, offset, partition in
-      guard "\(step)" == "take", let partition else { return }
-      let place = Life.Place(partition: partition.partition, offset: offset)
-      if poison.contains(place) { life.end(place) }
+      guard let partition, !life.isOver else { return }
+      let place = Life.Place(topic: partition.topic, partition: partition.partition, offset: offset)
+      switch "\(step)" {
+      case "take": if poison.contains(place) { life.end(place) }
+      case "evaluate": if latePoison.contains(place) { life.end(place) }
+      default: break
+      }
     }
     var names = SimulatedRandom(seed: random.next())
     var version = versions[database.version - 1]

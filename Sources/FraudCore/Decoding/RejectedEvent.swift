@@ -48,4 +48,10 @@ public struct RejectedEvent: Error, Sendable, Hashable {
     self.field = field
     self.position = position
   }
+
+  /// An event that nobody survived.
+  init(crashedWorkerAt position: EventPosition) {
+    self.init(
+      reason: .crashedWorker, detail: "the process crashed each time it evaluated this event", position: position)
+  }
 }

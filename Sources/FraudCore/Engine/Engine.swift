@@ -426,10 +426,7 @@ extension Engine {
   package mutating func rejectUnseen(_ batch: EventBatch) -> RejectedRecord? {
     guard let position = batch.positions.first else { return nil }
     counts.rejected[.crashedWorker, default: 0] += 1
-    return record(
-      RejectedEvent(
-        reason: .crashedWorker, detail: "the process crashed each time it evaluated this event", position: position),
-      of: batch)
+    return record(RejectedEvent(crashedWorkerAt: position), of: batch)
   }
 
   /// The latest event time of a batch's rows.

@@ -27,6 +27,8 @@ package struct TopicMerge: Sendable {
     var timeless: [Int]
     /// Fields of its events that no schema declares.
     var unknownFields: Int
+    /// Whether each of its events is to be evaluated alone.
+    var isCareful: Bool
   }
 
   struct Queue: Sendable {
@@ -72,7 +74,7 @@ package struct TopicMerge: Sendable {
   package var isEmpty: Bool { queues.allSatisfy { $0.portions.isEmpty && $0.isEnded } }
 
   /// Adds the next rows of a topic.
-  package mutating func append(_ batch: EventBatch, topic: Int, unknownFields: Int = 0) {
+  package mutating func append(_ batch: EventBatch, topic: Int, unknownFields: Int = 0, isCareful: Bool = false) {
     guard batch.rowCount > 0 else { return }
     var times: [Int64] = []
     var timeless: [Int] = []
@@ -85,7 +87,10 @@ package struct TopicMerge: Sendable {
       if let time { queues[topic].last = time } else { timeless.append(row) }
       times.append(queues[topic].last)
     }
-    queues[topic].portions.append(Portion(batch: batch, times: times, timeless: timeless, unknownFields: unknownFields))
+    queues[topic].portions.append(
+      Portion(
+        batch: batch, times: times, timeless: timeless, unknownFields: unknownFields,
+        isCareful: isCareful))
   }
 
   /// Says that a topic has no more events, or has some again.
@@ -93,9 +98,11 @@ package struct TopicMerge: Sendable {
 
   /// Chooses the next unit.
   ///
-  /// - Parameter waits: whether a topic of which too little is there, and that is not at its end, holds back the others.
+  /// - Parameters:
+  ///   - waits: whether a topic of which too little is there, and that is not at its end, holds back the others.
+  ///   - isSingle: whether the unit is to hold one event at most: of the next ones of all topics, the first.
   /// - Returns: its events in their order; none where nothing can be taken.
-  package mutating func nextUnit(waits: Bool = true) -> [Place] {
+  package mutating func nextUnit(waits: Bool = true, isSingle: Bool = false) -> [Place] {
     var bound: Int64?
     for queue in queues where !queue.isEnded {
       guard let latest = queue.latest else {
@@ -119,14 +126,23 @@ package struct TopicMerge: Sendable {
           places.append(
             Place(
               time: isBeforeAny ? .min : whole.times[row], order: order, offset: whole.batch.positions[row].offset,
-              topic: topic,
-              portion: portion, row: row))
+              topic: topic, portion: portion, row: row))
         }
       }
     }
     places.sort { ($0.time, $0.order, $0.offset) < ($1.time, $1.order, $1.offset) }
-    return places
+    guard isSingle, let first = places.first(where: { firstOffset(ofTopic: $0.topic) == $0.offset }) else {
+      return places
+    }
+    for topic in ends.indices { ends[topic] = topic == first.topic ? (first.portion, first.row + 1) : (0, 0) }
+    return [first]
   }
+
+  /// Whether an event is to be evaluated alone.
+  func isCareful(_ place: Place) -> Bool { queues[place.topic].portions[place.portion].isCareful }
+
+  /// Whether any of those that wait is.
+  var holdsCareful: Bool { queues.contains { $0.portions.contains(where: \.isCareful) } }
 
   /// Whether anything is waiting.
   var hasRows: Bool { queues.contains { !$0.portions.isEmpty } }

@@ -120,6 +120,8 @@ public struct PartitionAdvance: Sendable {
   public var experiments: [RunSummary.ExperimentCounts] = []
   /// The pipeline's streams, in the order of the definition.
   public var streams: [StreamAdvance] = []
+  /// The records that stay under suspicion.
+  public var noted: [PartitionProgress.NotedRecord] = []
   /// What this commit does to what is stored of the features; `nil`, for a pipeline without any, leaves nothing stored.
   public var stateChange: StateChange?
 

@@ -18,12 +18,12 @@ public protocol Committer: ~Copyable {
   /// - Throws: a ``CommitFailure``, also where anything that should be stored is not or is damaged; what `body` throws.
   mutating func readState(of progress: PartitionProgress, _ body: (StoredBytes) throws -> Void) throws
 
-  /// Notes which record of a partition is about to be evaluated, or that it has been, with `nil`. A commit forgets the note
-  /// where it reaches beyond the record. If the process dies, the next owner finds it in ``PartitionProgress/noted``; a
-  /// store that falls over may forget it. Only asked for after crashes.
+  /// Notes which record of a partition is about to be evaluated, and which others are suspected; these notes take the place
+  /// of earlier ones, as those of ``PartitionAdvance/noted`` do with a commit. If the process dies, the next owner finds
+  /// them in ``PartitionProgress/noted``; a store that falls over may forget them. Only asked for after crashes.
   ///
   /// - Throws: a ``CommitFailure``.
-  mutating func note(_ record: PartitionProgress.NotedRecord?, of progress: PartitionProgress) throws
+  mutating func note(_ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress) throws
 
   /// Commits a unit. Called again with the same unit after an error it commits it once, whatever became of the first try.
   ///
@@ -37,7 +37,7 @@ public protocol Committer: ~Copyable {
 
 extension Committer where Self: ~Copyable {
   /// Notes nothing: a record that crashes its process then does so again and again.
-  public mutating func note(_ record: PartitionProgress.NotedRecord?, of progress: PartitionProgress) throws {}
+  public mutating func note(_ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress) throws {}
 }
 
 /// A part of a stored state.

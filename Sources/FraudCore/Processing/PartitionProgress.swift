@@ -63,18 +63,22 @@ public struct PartitionProgress: Sendable, Hashable {
   public var streams: [StreamProgress] = []
   /// Owners in a row that went without a word and without one commit: this many crashes at ``nextOffset``.
   public var crashCount = 0
-  /// The record that an owner which took records with care had in its hands last.
-  public var noted: NotedRecord?
+  /// The record that an owner which took records with care had in its hands last, behind those that earlier ones died with
+  /// and that have not been tried since.
+  public var noted: [NotedRecord] = []
 
   /// A record that was, or is, about to be evaluated by an owner which takes records with care.
   public struct NotedRecord: Sendable, Hashable {
+    /// The topic that the record is of: the scored one, or a stream's.
+    public var topic: String
     /// The record's offset.
     public var offset: Int64
     /// An owner before this one died with the record in its hands, too: should it happen again, the record is at fault.
     public var isTrial: Bool
 
     /// Notes a record.
-    public init(offset: Int64, isTrial: Bool) {
+    public init(topic: String, offset: Int64, isTrial: Bool) {
+      self.topic = topic
       self.offset = offset
       self.isTrial = isTrial
     }

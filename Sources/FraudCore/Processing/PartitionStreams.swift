@@ -37,15 +37,19 @@ struct PartitionStreams {
     var isAtEnd = false
     /// Whether the source was told to read no further for now.
     var isPaused = false
-    fileprivate var batch: EventBatch
-    fileprivate var state: DecoderState
+    var batch: EventBatch
+    var state: DecoderState
     /// What was rejected behind ``evaluatedOffset``.
-    fileprivate var rejected: [(event: RejectedEvent, record: RejectedRecord)] = []
+    var rejected: [(event: RejectedEvent, record: RejectedRecord)] = []
+    /// Records that wait to be decoded one by one, while the topic is taken with care.
+    var waiting: [WaitingRecord] = []
+    /// Records that are still to be taken so: at least all that the dead owner can have had in its hands.
+    var carefulRecords = 0
 
     var pendingCount: Int { Int(clamping: readOffset - evaluatedOffset) }
 
     /// Turns the messages that wait into rows and rejected events; whether there were any.
-    fileprivate mutating func decode(_ decoder: EventDecoder, _ redaction: Redaction) -> Bool {
+    mutating func decode(_ decoder: EventDecoder, _ redaction: Redaction) -> Bool {
       guard !batch.positions.isEmpty else { return false }
       decoder.decode(&batch, &state)
       for event in state.rejected { rejected.append((event, RejectedRecord(event, of: batch, redaction))) }
@@ -73,11 +77,17 @@ struct PartitionStreams {
     }
   }
 
-  private(set) var topics: [Topic]
-  private var merge: TopicMerge
+  var topics: [Topic]
+  var merge: TopicMerge
   private let plans: [StreamPlan]
   private let decoder: EventDecoder
   private let redaction: Redaction
+  /// What is evaluated event by event, and how much of it was.
+  var careful: CarefulUnit?
+  /// The records that owners before this one died with.
+  var suspects: [PartitionProgress.NotedRecord]
+  /// Whether a record stays noted until its commit is done, and is committed alone.
+  let staysNoted: Bool
   /// Since when nothing could be evaluated for want of a topic's records.
   private var blockedSince: Duration?
 
@@ -92,6 +102,8 @@ struct PartitionStreams {
     decoder = pipeline.decoder
     redaction = Redaction(schema: pipeline.definition.schema)
     merge = TopicMerge(pipeline)
+    suspects = progress.noted
+    staysNoted = progress.crashCount >= Limits.crashesBeforeCommitCare
     let rows = configuration.batchRows
     let scored = TopicPartition(topic: progress.source.topic, partition: progress.source.partition)
     topics = [
@@ -113,13 +125,26 @@ struct PartitionStreams {
           partition: place, source: source, startOffset: start, evaluatedOffset: next, readOffset: next,
           batch: EventBatch(layout: plan.layout, source: source, capacity: rows), state: DecoderState(plan.decoder)))
     }
+    if progress.crashCount > 0 { takeWithCare(configuration) }
   }
 
   /// Records read and not evaluated.
   var pendingCount: Int { topics.reduce(0) { $0 + $1.pendingCount } }
 
   /// Bytes of a topic's messages that were read and not evaluated.
-  func pendingBytes(ofTopic topic: Int) -> Int { topics[topic].batch.byteCount + merge.byteCount(ofTopic: topic) }
+  func pendingBytes(ofTopic topic: Int) -> Int {
+    topics[topic].batch.messageBytes + merge.byteCount(ofTopic: topic)
+      + topics[topic].waiting.reduce(0) { $0 + ($1.value?.count ?? 0) }
+  }
+
+  /// The first offset of a topic that is not done with.
+  private func firstPending(ofTopic topic: Int) -> Int64 {
+    let pending = [
+      merge.firstOffset(ofTopic: topic), topics[topic].batch.positions.first?.offset,
+      topics[topic].waiting.first?.offset,
+    ]
+    return pending.compactMap { $0 }.min() ?? topics[topic].readOffset
+  }
 
   /// Whether all topics were read to their ends.
   var isAtEnd: Bool { topics.allSatisfy(\.isAtEnd) }
@@ -129,17 +154,27 @@ struct PartitionStreams {
   mutating func setPaused(_ isPaused: Bool, topic: Int) { topics[topic].isPaused = isPaused }
 
   /// Keeps records; one that was read before is passed over.
-  mutating func take(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>, topic: Int) {
+  mutating func take(
+    _ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>, topic: Int,
+    failpoint: ProcessorConfiguration.Failpoint?
+  ) {
     for message in messages where message.offset >= topics[topic].readOffset {
       let timestamp = PartitionWorker.microseconds(message.timestampMilliseconds)
+      topics[topic].readOffset = message.offset + 1
+      topics[topic].isAtEnd = false
+      if topics[topic].carefulRecords > 0 || !topics[topic].waiting.isEmpty {
+        topics[topic].carefulRecords = max(0, topics[topic].carefulRecords - 1)
+        let value = message.value.map { range in range.map { bytes[$0] } }
+        topics[topic].waiting.append(WaitingRecord(offset: message.offset, timestamp: timestamp, value: value))
+        continue
+      }
+      failpoint?("take", message.offset, topics[topic].partition)
       if !topics[topic].batch.hasRoom(forMessageOf: message.value?.count ?? 0) { decode(topic) }
       if let value = message.value {
         topics[topic].batch.append(message: bytes.extracting(value), offset: message.offset, timestamp: timestamp)
       } else {
         topics[topic].batch.appendTombstone(offset: message.offset, timestamp: timestamp)
       }
-      topics[topic].readOffset = message.offset + 1
-      topics[topic].isAtEnd = false
     }
   }
 
@@ -147,41 +182,75 @@ struct PartitionStreams {
   mutating func reachEnd(_ offset: Int64, topic: Int) {
     topics[topic].readOffset = max(topics[topic].readOffset, offset)
     topics[topic].isAtEnd = true
+    // What comes now was not there when the former owner died.
+    topics[topic].carefulRecords = 0
+  }
+
+  /// How a topic's events are decoded, and what is masked of those that are rejected.
+  func decoding(ofTopic index: Int) -> (decoder: EventDecoder, redaction: Redaction) {
+    index == 0 ? (decoder, redaction) : (plans[index - 1].decoder, plans[index - 1].redaction)
   }
 
   private mutating func decode(_ index: Int) {
-    let (decoder, redaction) =
-      index == 0 ? (decoder, redaction) : (plans[index - 1].decoder, plans[index - 1].redaction)
+    let (decoder, redaction) = decoding(ofTopic: index)
     guard topics[index].decode(decoder, redaction) else { return }
     merge.append(topics[index].batch, topic: index, unknownFields: topics[index].state.unknownFields)
     topics[index].batch.removeAll()
   }
 
-  /// Evaluates what can be evaluated now.
+  /// Evaluates what can be evaluated now, or begins to do so with care.
   ///
-  /// - Returns: whether any topic got ahead.
+  /// - Parameter begins: whether a unit that is taken with care may begin.
+  /// - Returns: whether any topic got ahead, and so whether there is something to commit.
   mutating func evaluate(
-    _ engine: inout Engine, now: Duration, patience: Duration, into output: inout Output
+    _ engine: inout Engine, now: Duration, configuration: ProcessorConfiguration, begins: Bool,
+    into output: inout Output
   ) -> Bool {
+    if let careful {
+      if !careful.isDone { return false }
+      return finishUnit(&engine, into: &output)
+    }
+    // What waits to be decoded tells what comes first.
+    if hasCarefulWork || !begins && merge.holdsCareful { return false }
     for topic in topics.indices {
       decode(topic)
       merge.setEnded(topics[topic].isAtEnd, topic: topic)
     }
-    var unit = merge.nextUnit()
+    let isSingle = staysNoted && merge.holdsCareful
+    var unit = merge.nextUnit(isSingle: isSingle)
     if !unit.isEmpty {
       blockedSince = nil
     } else if merge.hasRows {
       let since = blockedSince ?? now
       blockedSince = since
-      if now - since >= patience { unit = merge.nextUnit(waits: false) }
+      if now - since >= configuration.streamPatience { unit = merge.nextUnit(waits: false, isSingle: isSingle) }
     }
-    for place in unit { engine.take(place, of: merge) { output.observe($0, $1) } }
+    if unit.contains(where: { merge.isCareful($0) }) {
+      careful = CarefulUnit(places: unit)
+      passCarefree(&engine, configuration.failpoint, into: &output)
+      return false
+    }
+    for place in unit { evaluate(place, &engine, configuration.failpoint, into: &output) }
     engine.evaluateTaken { output.observe($0, $1) }
+    return finishUnit(&engine, into: &output)
+  }
+
+  func evaluate(
+    _ place: TopicMerge.Place, _ engine: inout Engine, _ failpoint: ProcessorConfiguration.Failpoint?,
+    into output: inout Output
+  ) {
+    failpoint?("evaluate", merge[place].positions[place.row].offset, topics[place.topic].partition)
+    engine.take(place, of: merge) { output.observe($0, $1) }
+  }
+
+  /// Leaves an evaluated unit behind; whether any topic got ahead.
+  private mutating func finishUnit(_ engine: inout Engine, into output: inout Output) -> Bool {
+    careful = nil
     engine.count(unknownFields: merge.unknownFields(decoder))
     merge.finishUnit()
     var isAhead = false
     for topic in topics.indices {
-      let end = merge.firstOffset(ofTopic: topic) ?? topics[topic].readOffset
+      let end = firstPending(ofTopic: topic)
       isAhead = isAhead || end > topics[topic].evaluatedOffset
       topics[topic].evaluatedOffset = end
       let count = topics[topic].rejected.prefix { $0.record.offset < end }.count

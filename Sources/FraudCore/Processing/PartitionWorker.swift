@@ -3,7 +3,10 @@ struct PartitionWorker {
   let partition: TopicPartition
   /// As of the last commit.
   var progress: PartitionProgress {
-    didSet { if let known = suspect, known.offset < progress.nextOffset { suspect = nil } }
+    didSet {
+      if let known = suspect, known.offset < progress.nextOffset { suspect = nil }
+      streams?.forgetSuspects()
+    }
   }
   /// The offset after the last record taken.
   private(set) var nextOffset: Int64
@@ -36,12 +39,6 @@ struct PartitionWorker {
   /// Whether a record stays noted until its commit is done, and not only until it was evaluated: after so many crashes that
   /// evaluating it cannot be what kills.
   private(set) var staysNoted = false
-
-  struct WaitingRecord {
-    var offset: Int64
-    var timestamp: Int64?
-    var value: [UInt8]?
-  }
 
   /// Starts where the last commit ended, with what the features remembered then.
   ///
@@ -87,9 +84,8 @@ struct PartitionWorker {
     committedCounts = engine.countsByVersion
     online = OnlineFeatures(engine.pipeline)
     if journal != nil { self.engine.features.trackChanges() }
-    // With several topics an offset does not tell which record it was.
     if streams != nil { return }
-    suspect = progress.noted
+    suspect = progress.noted.first
     if progress.crashCount > 0 { carefulRecords = configuration.recordsInHand }
     // A suspect's note gives way to others' only where its owners still crash before they come to it.
     staysNoted = progress.crashCount >= Limits.crashesBeforeCommitCare * (suspect == nil ? 1 : 2)
@@ -151,7 +147,11 @@ struct PartitionWorker {
         partition: partition, progress: progress, engine: next, configuration: configuration, from: &store,
         earliestOffset: earliestOffset)
     }
-    if streams != nil { return worker }
+    if let streams {
+      worker.streams?.suspects = streams.suspects
+      if streams.isCareful { worker.streams?.takeWithCare(configuration) }
+      return worker
+    }
     worker.isAtEnd = isAtEnd
     (worker.waiting, worker.endBehindWaiting) = (waiting, endBehindWaiting)
     (worker.carefulRecords, worker.suspect, worker.staysNoted) = (carefulRecords, suspect, staysNoted)
@@ -180,7 +180,16 @@ struct PartitionWorker {
   }
 
   /// Whether records are taken one by one.
-  var isCareful: Bool { carefulRecords > 0 || suspect != nil || !waiting.isEmpty }
+  var isCareful: Bool { streams?.hasCarefulWork ?? (carefulRecords > 0 || suspect != nil || !waiting.isEmpty) }
+
+  /// Whether it has records that are to be taken one by one.
+  var hasWaiting: Bool { streams?.hasCarefulWork ?? !waiting.isEmpty }
+
+  /// Whether a unit of several topics is being evaluated, or was and is not committed.
+  var isMidUnit: Bool { streams?.careful != nil }
+
+  /// Whether a unit of several topics was evaluated one by one.
+  var hasFinishedUnit: Bool { streams?.careful?.isDone ?? false }
 
   /// Whether what was taken must be committed before the next record is: a record that was rejected unseen stays noted until
   /// then, and of a record that stays noted its commit is a part.
@@ -195,18 +204,22 @@ struct PartitionWorker {
     guard let offset = waiting.first?.offset else { return nil }
     if let suspect, offset <= suspect.offset, !staysNoted || offset == suspect.offset {
       let isTrial = offset == suspect.offset && !suspect.isTrial
-      return isTrial ? PartitionProgress.NotedRecord(offset: offset, isTrial: true) : nil
+      return isTrial ? PartitionProgress.NotedRecord(topic: partition.topic, offset: offset, isTrial: true) : nil
     }
-    return carefulRecords > 0 ? PartitionProgress.NotedRecord(offset: offset, isTrial: false) : nil
+    return carefulRecords > 0
+      ? PartitionProgress.NotedRecord(topic: partition.topic, offset: offset, isTrial: false) : nil
   }
 
   /// What the next owner is to know where this one leaves of its own will: care goes on until it is over.
   var progressToRelease: PartitionProgress {
     var progress = progress
-    progress.crashCount = isCareful ? max(1, progress.crashCount) : 0
-    progress.noted = suspect
+    progress.crashCount = streams?.isCareful ?? isCareful ? max(1, progress.crashCount) : 0
+    progress.noted = streams?.suspects ?? suspects
     return progress
   }
+
+  /// Those that a commit leaves under suspicion.
+  private var suspects: [PartitionProgress.NotedRecord] { suspect.map { [$0] } ?? [] }
 
   /// Keeps records to be taken one by one.
   mutating func wait(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>) {
@@ -295,8 +308,11 @@ struct PartitionWorker {
   }
 
   /// Takes records of one of several topics; one that was taken before is passed over.
-  mutating func take(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>, topic: Int) {
-    streams?.take(messages, bytes: bytes, topic: topic)
+  mutating func take(
+    _ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>, topic: Int,
+    failpoint: ProcessorConfiguration.Failpoint?
+  ) {
+    streams?.take(messages, bytes: bytes, topic: topic, failpoint: failpoint)
     isAtEnd = streams?.isAtEnd ?? isAtEnd
   }
 
@@ -311,12 +327,33 @@ struct PartitionWorker {
 
   /// Evaluates what can be evaluated of several topics.
   ///
+  /// - Parameter begins: whether a unit that is taken with care may begin.
   /// - Returns: whether there is anything to commit.
-  mutating func evaluateStreams(now: Duration, patience: Duration) -> Bool {
-    guard var streams = streams.take() else { return true }
+  mutating func evaluateStreams(now: Duration, configuration: ProcessorConfiguration, begins: Bool) -> Bool {
+    withStreams { streams, engine, output in
+      streams.evaluate(&engine, now: now, configuration: configuration, begins: begins, into: &output)
+    } ?? false
+  }
+
+  /// What is to be noted before the next record of several topics is taken alone, if anything.
+  var nextNotes: (records: [PartitionProgress.NotedRecord], isTrial: Bool)? { streams?.nextNotes }
+
+  /// Takes the next record of several topics alone.
+  mutating func takeNext(failpoint: ProcessorConfiguration.Failpoint?) {
+    withStreams { $0.takeNext(&$1, failpoint, into: &$2) }
+  }
+
+  /// The records of several topics that are under suspicion.
+  var streamSuspects: [PartitionProgress.NotedRecord] { streams?.suspects ?? [] }
+
+  @discardableResult
+  private mutating func withStreams<Result>(
+    _ body: (inout PartitionStreams, inout Engine, inout PartitionStreams.Output) -> Result
+  ) -> Result? {
+    guard var streams = streams.take() else { return nil }
     var output = PartitionStreams.Output(online: online, latestEventTime: latestEventTime)
     online = nil
-    let isAhead = streams.evaluate(&engine, now: now, patience: patience, into: &output)
+    let result = body(&streams, &engine, &output)
     (online, latestEventTime) = (output.online, output.latestEventTime)
     alerts += output.alerts
     shadowAlerts += output.shadowAlerts
@@ -325,7 +362,7 @@ struct PartitionWorker {
     aggregates += output.aggregates
     nextOffset = streams.topics[0].evaluatedOffset
     self.streams = streams
-    return isAhead
+    return result
   }
 
   /// Decodes and evaluates what waits in the batch.
@@ -352,7 +389,13 @@ struct PartitionWorker {
     advance.maxEventTime = latestEventTime
     advance.stateChange = journal?.change(of: &engine.features, at: progress.sequence &+ 1)
     if let watermark = engine.features.watermark { advance.watermark = watermark }
-    if let streams { advance.streams = streams.advances(from: progress, counted: counted) }
+    streams?.forgetSuspects()
+    if let streams {
+      advance.streams = streams.advances(from: progress, counted: counted)
+      advance.noted = streams.suspects
+    } else {
+      advance.noted = suspects.filter { $0.offset >= nextOffset }
+    }
     unit.advances.append(advance)
     if let rows = online?.take() { unit.add(rows) }
     unit.alertsTopic = engine.pipeline.definition.alertsTopic

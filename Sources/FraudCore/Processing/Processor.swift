@@ -29,6 +29,10 @@ public struct ProcessorConfiguration: Sendable {
   /// Records of a partition at most that a processor has taken and not committed: a commit becomes due in the midst of one
   /// poll's.
   var recordsInHand: Int { commitEvents + batchRows }
+  /// Records of one topic and partition that may wait for those of others.
+  var streamRecordsMax: Int { max(2 * commitEvents, 4 * Limits.batchRows) }
+  /// As ``recordsInHand``, of each topic.
+  var streamRecordsInHand: Int { streamRecordsMax + Limits.batchRows }
 
   package struct StateLimits: Sendable {
     package var deltaRows = Limits.stateDeltaRows
@@ -168,7 +172,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
 
   /// Whether it owns partitions, all of them have been read to their ends, and everything is committed.
   public var isAtEnd: Bool {
-    !workers.isEmpty && held == nil && workers.allSatisfy { $0.isAtEnd && $0.pendingCount == 0 && $0.waiting.isEmpty }
+    !workers.isEmpty && held == nil && workers.allSatisfy { $0.isAtEnd && $0.pendingCount == 0 && !$0.hasWaiting }
   }
 
   /// Reads what there is, evaluates it, and commits if it is time.
@@ -202,9 +206,9 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   }
 
   private mutating func switchVersion(to version: PipelineVersion, now: Duration) throws {
-    try commit(now: now)
-    // Where the store is away or somebody has taken the partitions, later.
-    guard held == nil else { return }
+    try commit(now: now, begins: false)
+    // Where the store is away, somebody has taken the partitions, or events are taken one by one, later.
+    guard held == nil, !workers.contains(where: \.isMidUnit) else { return }
     var switched: [PartitionWorker] = []
     do {
       for worker in workers {
@@ -234,7 +238,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   /// taking a poll a commit would keep a processor that is behind there forever.
   private mutating func readWhatThereIs(now: Duration) throws {
     // Records that wait for their turn are not to wait for others.
-    let canTakeMore = held == nil && now >= nextCare && !workers.allSatisfy(\.waiting.isEmpty)
+    let canTakeMore = held == nil && now >= nextCare && workers.contains(where: \.hasWaiting)
     var timeout = canTakeMore ? .zero : configuration.pollTimeout
     for _ in 0..<Self.pollsMax {
       let event = try source.poll(into: &records, timeout: timeout)
@@ -284,10 +288,11 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     let bytes = records.bytes
     for run in records.runs {
       guard let (index, topic) = place(of: run.partition) else { continue }
-      workers[index].take(records.messages[run.messages], bytes: bytes.span, topic: topic)
+      workers[index].take(
+        records.messages[run.messages], bytes: bytes.span, topic: topic, failpoint: configuration.failpoint)
       if commitDue == nil { commitDue = now + configuration.commitInterval }
       if let streams = workers[index].streams, !streams.topics[topic].isPaused,
-        streams.topics[topic].pendingCount >= pendingMax
+        streams.topics[topic].pendingCount >= configuration.streamRecordsMax
           || streams.pendingBytes(ofTopic: topic) >= configuration.commitBytes
       {
         try source.pause([run.partition])
@@ -296,15 +301,12 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     }
   }
 
-  /// Records of one topic and partition that may wait for those of others.
-  private var pendingMax: Int { max(2 * configuration.commitEvents, 4 * Limits.batchRows) }
-
   /// Reads topics on of which little is waiting.
   private mutating func resumeStreams() throws {
     for index in workers.indices {
       guard let streams = workers[index].streams else { continue }
       for (topic, state) in streams.topics.enumerated()
-      where state.isPaused && state.pendingCount < pendingMax / 2
+      where state.isPaused && state.pendingCount < configuration.streamRecordsMax / 2
         && (streams.pendingBytes(ofTopic: topic) < configuration.commitBytes / 2 || state.pendingCount <= 1)
       {
         workers[index].setPaused(false, topic: topic)
@@ -338,18 +340,22 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   /// was survived by nobody is rejected unseen.
   private mutating func takeCarefully(now: Duration) throws {
     for _ in 0..<Limits.carefulRecordsPerStep {
-      guard held == nil, now >= nextCare, let index = workers.firstIndex(where: { !$0.waiting.isEmpty }) else { return }
+      guard held == nil, now >= nextCare, let index = workers.firstIndex(where: \.hasWaiting) else { return }
+      if workers[index].streams != nil {
+        if try !takeStreamCarefully(index, now: now) { return }
+        continue
+      }
       let (partition, staysNoted) = (workers[index].partition, workers[index].staysNoted)
       if workers.contains(where: \.mustCommit) {
         try commit(now: now)
         continue
       }
       let note = workers[index].nextNote
-      if let note, try !store(note, of: workers[index].progress, now: now) { return }
+      if let note, try !store([note], of: workers[index].progress, now: now) { return }
       workers[index].takeWaiting(failpoint: configuration.failpoint)
       if commitDue == nil { commitDue = now + configuration.commitInterval }
       // Where this fails the next note or commit takes it back.
-      if note?.isTrial == true, !staysNoted { _ = try store(nil, of: workers[index].progress, now: now) }
+      if note?.isTrial == true, !staysNoted { _ = try store([], of: workers[index].progress, now: now) }
       if isCommitFull { try commit(now: now) }
       if held == nil, let index = workers.firstIndex(where: { $0.partition == partition }),
         workers[index].waiting.isEmpty
@@ -359,12 +365,31 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     }
   }
 
-  /// Stores a note. `false` where the store is away or the partitions are another's.
+  /// Takes the next record of a partition of several topics alone. `false` where the store is away or the partition is
+  /// another's.
+  private mutating func takeStreamCarefully(_ index: Int, now: Duration) throws -> Bool {
+    let notes = workers[index].nextNotes
+    if let notes, try !store(notes.records, of: workers[index].progress, now: now) { return false }
+    workers[index].takeNext(failpoint: configuration.failpoint)
+    if commitDue == nil { commitDue = now + configuration.commitInterval }
+    let staysNoted = workers[index].streams?.staysNoted ?? false
+    if notes?.isTrial == true, !staysNoted || !workers[index].hasFinishedUnit {
+      // Where this fails the next note or commit takes it back.
+      if try !store(workers[index].streamSuspects, of: workers[index].progress, now: now) { return false }
+    }
+    if workers[index].hasFinishedUnit {
+      commitDue = now
+      if staysNoted { try commit(now: now) }
+    }
+    return true
+  }
+
+  /// Stores notes. `false` where the store is away or the partitions are another's.
   private mutating func store(
-    _ note: PartitionProgress.NotedRecord?, of progress: PartitionProgress, now: Duration
+    _ notes: [PartitionProgress.NotedRecord], of progress: PartitionProgress, now: Duration
   ) throws -> Bool {
     do {
-      try store.note(note, of: progress)
+      try store.note(notes, of: progress)
       if case .holding = phase { phase = .running }
       return true
     } catch let failure as any CommitFailure where failure.isRetryable {
@@ -485,7 +510,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     try source.unassign()
   }
 
-  private mutating func commit(now: Duration) throws {
+  /// - Parameter begins: whether events of several topics may begin to be taken one by one, which is committed later.
+  private mutating func commit(now: Duration, begins: Bool = true) throws {
     commitDue = nil
     var unit = CommitUnit(
       pipeline: pipeline.definition.name, pipelineID: pipelineID, pipelineVersion: version, batchID: makeBatchID())
@@ -493,7 +519,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     let bytes = workers.reduce(0) { $0 + $1.pendingBytes }
     for index in workers.indices where workers[index].pendingCount > 0 {
       if workers[index].streams != nil {
-        let isAhead = workers[index].evaluateStreams(now: now, patience: configuration.streamPatience)
+        let isAhead = workers[index].evaluateStreams(now: now, configuration: configuration, begins: begins)
         // What waits for another topic is tried again.
         if workers[index].pendingCount > 0 { commitDue = now + configuration.commitInterval }
         if !isAhead { continue }

@@ -118,6 +118,9 @@ public enum Limits {
   /// only until it was evaluated.
   public static let crashesBeforeCommitCare = 4
 
+  /// Records of a partition of several topics that are under suspicion at once; each death adds one at most.
+  public static let notedRecords = 16
+
   /// Records that are taken with care before the source is polled again.
   public static let carefulRecordsPerStep = 64
 

@@ -16,6 +16,6 @@ struct Migration: Sendable {
   /// They are Swift text and not files, so that a program copied alone to another machine finds them.
   static let all = [
     pipelines, results, state, activations, crashes, stateCommits, trials, redrives, lists, outputs, processes,
-    processMemory, relayTopics, aggregates, streams, sharedVersions,
+    processMemory, relayTopics, aggregates, streams, sharedVersions, notedRecords,
   ]
 }

@@ -5,9 +5,9 @@ import Synchronization
 
 /// Lets a process die or freeze at a named step, for tests that show what becomes of it: `FRAUD_FAILPOINT=NAME:COUNT` kills
 /// it at the COUNTth time, `NAME:COUNT:stop` stops it there, and `poison:TEXT` makes every event that holds the text kill
-/// the process which evaluates it.
+/// the process which takes it in hand, `poison-evaluated:TEXT`, in pipelines of several topics, the one that evaluates it.
 ///
-/// The steps: `owned` and `restoring` when partitions are taken, `take` for each record, `commit`, `fenced` (inside the
+/// The steps: `owned` and `restoring` when partitions are taken, `take` for each record, `evaluate` for each that is evaluated in a pipeline of several topics, `commit`, `fenced` (inside the
 /// transaction) and `committed` for each commit, `switch` for each version, and those of ``ArchiveFailpoint``.
 final class Failpoints: Sendable {
   static let shared = ProcessInfo.processInfo.environment["FRAUD_FAILPOINT"].flatMap { Failpoints($0) }
@@ -34,7 +34,7 @@ final class Failpoints: Sendable {
     let parts = text.split(separator: ":", maxSplits: 2).map(String.init)
     guard parts.count >= 2 else { return nil }
     name = parts[0]
-    poison = name == "poison" ? Array(text.dropFirst("poison:".count).utf8) : nil
+    poison = ["poison", "poison-evaluated"].contains(name) ? Array(text.dropFirst(name.count + 1).utf8) : nil
     count = Int(parts[1]) ?? 1
     signal = parts.count == 3 && parts[2] == "stop" ? SIGSTOP : SIGKILL
   }
@@ -52,7 +52,7 @@ final class Failpoints: Sendable {
 
   func hit(_ step: StaticString, offset: Int64 = 0, partition: TopicPartition? = nil) {
     if poison != nil {
-      guard let partition, "\(step)" == "take" else { return }
+      guard let partition, "\(step)" == (name == "poison" ? "take" : "evaluate") else { return }
       if poisonous.withLock({ $0.contains(Place(partition: partition, offset: offset)) }) { kill(getpid(), SIGKILL) }
       return
     }

@@ -165,8 +165,8 @@ struct MeteredCommitter: Committer, ~Copyable {
     try committer.readState(of: progress, body)
   }
 
-  mutating func note(_ record: PartitionProgress.NotedRecord?, of progress: PartitionProgress) throws {
-    try committer.note(record, of: progress)
+  mutating func note(_ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress) throws {
+    try committer.note(records, of: progress)
   }
 
   mutating func commit(_ unit: CommitUnit) throws -> CommitOutcome {

@@ -114,29 +114,32 @@ private final class Answer: Sendable {
     }
     var first = PartitionCommitter(address, ownerName: "first")
     let start = try take(&first)
-    #expect(start.crashCount == 0 && start.noted == nil)
-    let suspect = PartitionProgress.NotedRecord(offset: 7, isTrial: false)
-    try first.note(suspect, of: start)
+    #expect(start.crashCount == 0 && start.noted == [])
+    let suspect = PartitionProgress.NotedRecord(topic: "t", offset: 7, isTrial: false)
+    let other = PartitionProgress.NotedRecord(topic: "other", offset: 2, isTrial: false)
+    try first.note([other, suspect], of: start)
     // Taken again by the same process: nobody died, yet what it was careful for is not over.
     let again = try take(&first)
-    #expect(again.crashCount == 1 && again.noted == suspect)
+    #expect(again.crashCount == 1 && again.noted == [other, suspect])
 
     var second = PartitionCommitter(address, ownerName: "second")
     let taken = try take(&second)
-    #expect(taken.crashCount == 2 && taken.noted == suspect)
-    #expect(throws: StoreError.self) { try first.note(nil, of: again) }
-    let trial = PartitionProgress.NotedRecord(offset: 7, isTrial: true)
-    try second.note(trial, of: taken)
-    let before = try #require(second.commit(unit(taken, to: 7)).progress.first)
-    #expect(before.crashCount == 0 && before.noted == suspect)
+    #expect(taken.crashCount == 2 && taken.noted == [other, suspect])
+    #expect(throws: StoreError.self) { try first.note([], of: again) }
+    let trial = PartitionProgress.NotedRecord(topic: "t", offset: 7, isTrial: true)
+    try second.note([trial], of: taken)
+    var unbeaten = unit(taken, to: 7)
+    unbeaten.advances[0].noted = [trial]
+    let before = try #require(second.commit(unbeaten).progress.first)
+    #expect(before.crashCount == 0 && before.noted == [trial])
 
     var third = PartitionCommitter(address, ownerName: "third")
     let guilty = try take(&third)
-    #expect(guilty.crashCount == 1 && guilty.noted == trial)
+    #expect(guilty.crashCount == 1 && guilty.noted == [trial])
     var beyond = try #require(third.commit(unit(guilty, to: 8)).progress.first)
-    #expect(beyond.noted == nil)
+    #expect(beyond.noted == [])
     beyond.crashCount = 1
-    beyond.noted = PartitionProgress.NotedRecord(offset: 9, isTrial: false)
+    beyond.noted = [PartitionProgress.NotedRecord(topic: "t", offset: 9, isTrial: false)]
     try third.release([beyond])
     var last = PartitionCommitter(address, ownerName: "last")
     let free = try take(&last)

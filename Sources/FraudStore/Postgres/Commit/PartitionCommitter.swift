@@ -118,12 +118,13 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       let parameters =
         Self.key(partition.pipelineID, partition.source) + [
           .id(owner), .integer(partition.epoch), .integer(Int64(partition.crashCount)),
-        ] + Self.note(partition.noted)
+          Self.notes(partition.noted),
+        ]
       _ = try withConnection { connection throws(StoreError) in
         try connection.execute(
           """
           UPDATE fraud.partitions
-          SET released_at = now(), crash_count = $7, inflight_offset = $8, inflight_trial = $9
+          SET released_at = now(), crash_count = $7, inflight_records = $8
           WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4 AND owner = $5 AND epoch = $6
           """, parameters)
       }
@@ -139,20 +140,20 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     }
   }
 
-  /// Notes which record is about to be evaluated.
+  /// Notes which record is about to be evaluated, and which others are suspected.
   ///
   /// - Complexity: one round trip, and no wait for the disk: the note is to survive this process, not the server.
   public mutating func note(
-    _ record: PartitionProgress.NotedRecord?, of progress: PartitionProgress
+    _ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress
   ) throws(StoreError) {
     let update: CommitRows.Statement = (
       """
-      UPDATE fraud.partitions SET inflight_offset = $8, inflight_trial = $9
+      UPDATE fraud.partitions SET inflight_records = $8
       WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
         AND owner = $5 AND epoch = $6 AND seq = $7
       """,
       Self.key(progress.pipelineID, progress.source)
-        + [.id(owner), .integer(progress.epoch), .integer(progress.sequence)] + Self.note(record)
+        + [.id(owner), .integer(progress.epoch), .integer(progress.sequence), Self.notes(records)]
     )
     let counts = try withConnection { connection throws(StoreError) in
       do throws(StoreError) {
@@ -255,8 +256,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         max_event_time = $13, accepted = accepted + $14, rejected = rejected + $15, skipped = skipped + $16,
         late = late + $17, unknown_fields = unknown_fields + $18, decisions = decisions + $19, alerts = alerts + $20,
         positives = positives + $21, state_identity = $22, snapshot_seq = $23, state_buckets = $24,
-        crash_count = 0, inflight_offset = CASE WHEN inflight_offset >= $9 THEN inflight_offset END,
-        inflight_trial = inflight_trial AND coalesce(inflight_offset >= $9, false), committed_at = now(), backend_pid = pg_backend_pid()
+        crash_count = 0, inflight_records = $25, committed_at = now(), backend_pid = pg_backend_pid()
       WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
         AND owner = $5 AND epoch = $6 AND next_offset = $7 AND seq = $8
       """,
@@ -269,7 +269,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         .integer(counts.alerts), .integer(counts.positives),
         advance.stateChange.map { .id($0.state.identity) } ?? .null,
         .integer(orNull: advance.stateChange?.state.snapshotSequence),
-        .integer(orNull: advance.stateChange.map { Int64(bitPattern: $0.state.buckets) }),
+        .integer(orNull: advance.stateChange.map { Int64(bitPattern: $0.state.buckets) }), notes(advance.noted),
       ]
     )
   }
@@ -319,7 +319,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       progress.streams.append(stream.progress)
     }
     progress.crashCount = 0
-    if let noted = progress.noted, noted.offset < advance.nextOffset { progress.noted = nil }
+    progress.noted = advance.noted
     return progress
   }
 
@@ -352,8 +352,20 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     ]
   }
 
-  private static func note(_ record: PartitionProgress.NotedRecord?) -> [PostgresValue] {
-    [.integer(orNull: record?.offset), .boolean(record?.isTrial ?? false)]
+  /// Noted records as texts, `TOPIC/OFFSET` or `TOPIC/OFFSET/trial`.
+  private static func notes(_ records: [PartitionProgress.NotedRecord]) -> PostgresValue {
+    var notes = PostgresArray(.text)
+    for record in records { notes.append(.text("\(record.topic)/\(record.offset)\(record.isTrial ? "/trial" : "")")) }
+    return .array(notes)
+  }
+
+  private static func notedRecord(_ text: Substring) -> PartitionProgress.NotedRecord? {
+    let isTrial = text.hasSuffix("/trial")
+    let place = isTrial ? text.dropLast("/trial".count) : text
+    guard let slash = place.lastIndex(of: "/"), let offset = Int64(place[place.index(after: slash)...]) else {
+      return nil
+    }
+    return PartitionProgress.NotedRecord(topic: String(place[..<slash]), offset: offset, isTrial: isTrial)
   }
 
   private static func order(_ a: EventSource, _ b: EventSource) -> Bool {
@@ -363,7 +375,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   private static let columns = """
     epoch, start_offset, next_offset, seq, batch_id, pipeline_version, watermark, max_event_time, accepted, rejected,
     skipped, late, unknown_fields, decisions, alerts, positives, state_identity, snapshot_seq, state_buckets,
-    crash_count, inflight_offset, inflight_trial
+    crash_count, array_to_string(inflight_records, E'\n')
     """
 
   private static func progress(
@@ -391,9 +403,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       pipelineVersion: try row.integer(0, 5).map(Int.init), watermark: try row.timestamp(0, 6),
       maxEventTime: try row.timestamp(0, 7), counts: counts, state: state)
     progress.crashCount = Int(try row.required(row.integer(0, 19)))
-    if let offset = try row.integer(0, 20) {
-      progress.noted = PartitionProgress.NotedRecord(offset: offset, isTrial: try row.required(row.boolean(0, 21)))
-    }
+    progress.noted = (try row.text(0, 20) ?? "").split(separator: "\n").compactMap(notedRecord)
     return progress
   }
 }
