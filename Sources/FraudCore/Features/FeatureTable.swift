@@ -47,6 +47,9 @@ struct FeatureTable: Sendable {
   private var changedBuckets: UInt64 = 0
   /// The most bytes that one row can add.
   let rowGrowth: Int
+  /// The words of a record that name blocks of the heap, and the lists whose entries name texts.
+  private let blockOffsets: [Int]
+  private let textLists: [(offset: Int, list: EventListLayout)]
 
   // Scratch, kept from batch to batch.
   private var touched: UInt64 = 0
@@ -63,6 +66,11 @@ struct FeatureTable: Sendable {
     self.limits = limits
     self.seed = seed
     keys = RecordTable(width: layout.width)
+    blockOffsets = layout.operations.flatMap { operation in operation.blockWords.map { operation.offset + $0 } }
+    textLists = layout.operations.compactMap { operation in
+      guard case .list(let list) = operation.kind, list.payloads.contains(.text) else { return nil }
+      return (operation.offset, list)
+    }
     rowGrowth = layout.operations.reduce(layout.width * 8 + 512) { total, operation in
       switch operation.kind {
       case .list(let list): total + list.maxEvents * list.entryWidth * 24
@@ -376,7 +384,7 @@ struct FeatureTable: Sendable {
 
   mutating func remove(_ record: Int, hash: UInt64) {
     if keys.tracksChanges { goneKeys.append(keyBytes(ofRecord: record)) }
-    releaseOperations(ofRecord: record)
+    releaseBlocks(ofRecord: record)
     if !layout.hasWordKey {
       let key = HeapBlock(word: keys.records[record * layout.width])
       heap.release(key)
@@ -385,19 +393,13 @@ struct FeatureTable: Sendable {
     evictedCount += 1
   }
 
-  private mutating func releaseOperations(ofRecord record: Int) {
-    for operation in layout.operations { release(operation, base: record * layout.width + operation.offset) }
-  }
-
-  private mutating func release(_ operation: FeatureOperation, base: Int) {
-    if case .list(let list) = operation.kind {
-      let ring = list.ring(keys.records[base], keys.records[base + 1])
+  private mutating func releaseBlocks(ofRecord record: Int) {
+    let base = record * layout.width
+    for (offset, list) in textLists {
+      let ring = list.ring(keys.records[base + offset], keys.records[base + offset + 1])
       releaseTexts(of: 0..<ring.count, ring: ring, layout: list)
     }
-    for word in operation.blockWords {
-      let block = HeapBlock(word: keys.records[base + word])
-      heap.release(block)
-    }
+    for offset in blockOffsets { heap.release(HeapBlock(word: keys.records[base + offset])) }
   }
 
   /// The hash by which a key that is text finds its place.
@@ -481,7 +483,7 @@ extension FeatureTable {
 
   /// Empties a record, all but its key.
   mutating func clear(_ record: Int) {
-    releaseOperations(ofRecord: record)
+    releaseBlocks(ofRecord: record)
     for word in record * layout.width + 1..<(record + 1) * layout.width { keys.records[word] = 0 }
   }
 

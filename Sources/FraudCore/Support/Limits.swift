@@ -105,7 +105,7 @@ public enum Limits {
   public static let stateDeltaRows = 2_000
 
   /// See ``stateDeltaRows``.
-  public static let stateDeltaBytes = 64 << 20
+  public static let stateDeltaBytes = 8 << 20
 
   /// Bytes of records after which a commit is due, so that memory is bounded whatever the size of events. A commit holds at
   /// least one full poll (4 MiB), and with what came of it stays far below what one message of PostgreSQL can hold (1 GiB).
