@@ -69,12 +69,9 @@ extension FeatureTable {
   func changedRecords() -> TableEntries {
     var found = keys.changedRecords().map { ordered($0) }
     var entries = entries(&found)
-    entries.gone = goneKeys.filter { record(ofKey: $0) == 0 }
-    entries.gone.sort { $0.lexicographicallyPrecedes($1) }
+    let gone = goneKeys.filter { record(ofKey: $0) == 0 }.sorted { $0.lexicographicallyPrecedes($1) }
     // A key that went twice is written once.
-    for index in entries.gone.indices.reversed() where index > 0 && entries.gone[index] == entries.gone[index - 1] {
-      entries.gone.remove(at: index)
-    }
+    for key in gone where key != entries.gone.last { entries.gone.append(key) }
     return entries
   }
 
