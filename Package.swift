@@ -55,17 +55,20 @@ let package = Package(
       swiftSettings: settings),
     // The deterministic simulation of the processor: `Scripts/simulate`.
     .executableTarget(name: "simulate", dependencies: ["FraudCore"], path: "Tests/Simulation", swiftSettings: settings),
+    .target(
+      name: "TestBrokers", dependencies: ["FraudKafka"], path: "Tests/TestBrokers", swiftSettings: settings),
     .testTarget(name: "SimulationTests", dependencies: ["FraudCore", "simulate"], swiftSettings: settings),
     .testTarget(
       name: "FraudCoreTests", dependencies: ["FraudCore"], exclude: ["Cases"],
       swiftSettings: settings),
     .testTarget(
-      name: "FraudKafkaTests", dependencies: ["FraudCore", "FraudKafka", "CRdkafka"], swiftSettings: settings),
+      name: "FraudKafkaTests", dependencies: ["FraudCore", "FraudKafka", "CRdkafka", "TestBrokers"],
+      swiftSettings: settings),
     .testTarget(name: "FraudStoreTests", dependencies: ["FraudCore", "FraudStore"], swiftSettings: settings),
     .testTarget(
       name: "FraudctlTests",
       dependencies: [
-        "FraudCore", "FraudKafka", "FraudStore", "fraudctl",
+        "FraudCore", "FraudKafka", "FraudStore", "TestBrokers", "fraudctl",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

@@ -1,12 +1,13 @@
 import FraudCore
 import FraudKafka
+import TestBrokers
 import Testing
 
 /// Reading and writing without a group: quick, since nobody waits for a rebalance.
 @Suite struct DeliveryTests {
   @Test func keysTimestampsTombstonesAndEmptyValuesArrive() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 1)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       try producer.send(to: "t", "one", key: "k", timestamp: 1_600_000_000_123)
@@ -29,7 +30,7 @@ import Testing
   /// `org.apache.kafka.common.utils.Utils.murmur2`.
   @Test func keysAreSpreadAsByJava() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 8)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       let keys = (0..<40).map { "customer-\($0)" } + ["", "21", "foobar"]
@@ -49,7 +50,7 @@ import Testing
 
   @Test func startsWhereToldAndGoesBack() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 2)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       for index in 0..<20 { try producer.send(to: "t", "\(index)", partition: Int32(index % 2)) }
@@ -70,7 +71,7 @@ import Testing
 
   @Test func endsAreReported() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 3)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       for index in 0..<30 { try producer.send(to: "t", "\(index)", partition: Int32(index % 2)) }
@@ -90,7 +91,7 @@ import Testing
 
   @Test func aStartOutOfRangeFailsThatPartitionOnly() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 2)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       try producer.send(to: "t", "kept", partition: 1)
@@ -111,7 +112,7 @@ import Testing
 
   @Test func pausedPartitionsStopAndGoOn() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 2)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       for index in 0..<2_000 { try producer.send(to: "t", "\(index)", partition: Int32(index % 2)) }
@@ -139,7 +140,7 @@ import Testing
 
   @Test func tenMegabytesArrive() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 1)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       // The dev broker keeps 5 MiB, compressed.
@@ -161,7 +162,7 @@ import Testing
 
   @Test func aBatchTakesWhatFitsAndOneLargeMessage() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 1)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       for count in [10, 50_000, 20, 30] { try producer.send(to: "t", String(repeating: "x", count: count)) }

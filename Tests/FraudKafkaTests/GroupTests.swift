@@ -1,13 +1,14 @@
 import Foundation
 import FraudCore
 import FraudKafka
+import TestBrokers
 import Testing
 
 /// The group protocol. The dev broker lets a group's first member wait 3 s, so there are few of these.
 @Suite struct GroupTests {
   @Test func twoMembersShareAndOneTakesOver() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 4)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       for index in 0..<400 { try producer.send(to: "t", "\(index)", partition: Int32(index % 4)) }
@@ -73,13 +74,13 @@ import Testing
   /// hears of a rebalance.
   @Test func aBusyMemberStays() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 2)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       for index in 0..<200 { try producer.send(to: "t", "\(index)", partition: Int32(index % 2)) }
       try producer.finish(200)
       var configuration = ConsumerConfiguration(connection: connection(broker), group: "busy")
-      configuration.suitDevBroker()
+      if !broker.isReal { configuration.suitDevBroker() }
       // The least that the session of 4 s allows.
       configuration.pollInterval = .seconds(4)
       let member = try KafkaConsumer(configuration)
@@ -136,7 +137,7 @@ import Testing
 
   @Test func aTopicThatDoesNotExistIsAnError() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "something", partitions: 1)
       let consumer = try consumer(broker)
       let error = try #require(throws: KafkaError.self) { try consumer.subscribe(to: ["somthing"]) }

@@ -1,6 +1,7 @@
 import Foundation
 import FraudCore
 import FraudKafka
+import TestBrokers
 import Testing
 
 private let kcat = ["/usr/bin/kcat", "/usr/local/bin/kcat", "/opt/homebrew/bin/kcat", "/usr/bin/kafkacat"]
@@ -26,7 +27,7 @@ private let kcat = ["/usr/bin/kcat", "/usr/local/bin/kcat", "/opt/homebrew/bin/k
 
   @Test func kcatReadsWhatWeWriteAndWritesWhatWeRead() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "t", partitions: 1)
       let producer = try KafkaProducer(ProducerConfiguration(connection: connection(broker)))
       try producer.send(to: "t", #"{"a":1}"#, key: "k", timestamp: 1_600_000_000_000)

@@ -1,6 +1,7 @@
 import Foundation
 import FraudCore
 import FraudKafka
+import TestBrokers
 import Testing
 
 /// Runs a test's blocking body on a thread of its own, so that tests wait side by side.
@@ -41,13 +42,13 @@ extension MessageBatch {
 }
 
 /// Settings against which tests run: quick answers from the dev broker.
-func connection(_ broker: DevBroker) -> KafkaConnection {
+func connection(_ broker: some TestAddress) -> KafkaConnection {
   KafkaConnection(brokers: broker.bootstrapServers, requestTimeout: .seconds(5))
 }
 
-func consumer(_ broker: DevBroker, group: String = "group") throws -> KafkaConsumer {
-  var configuration = ConsumerConfiguration(connection: connection(broker), group: group)
-  configuration.suitDevBroker()
+func consumer(_ broker: some TestAddress, group: String = "group") throws -> KafkaConsumer {
+  var configuration = ConsumerConfiguration(connection: connection(broker), group: broker.group(group))
+  if !broker.isReal { configuration.suitDevBroker() }
   return try KafkaConsumer(configuration)
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 /// Aggregations of eight partitions in the database against those of one file.
@@ -26,7 +27,7 @@ struct AggregationProcessTests {
     try Self.overlay.write(toFile: folder + "/aggregations.yaml", atomically: true, encoding: .utf8)
     let lines = try TestSite.cardPayments(1_600)
     try Data(lines.joined(separator: [UInt8(ascii: "\n")])).write(to: URL(fileURLWithPath: folder + "/events.ndjson"))
-    let broker = try DevBroker()
+    let broker = try TestBroker()
     try broker.createTopic(named: "card-payments", partitions: 8)
     try TestSite.send(lines, to: "card-payments", partitions: 8, of: broker)
     let database = TestDatabase(url: try TestSite.makeDatabase())
@@ -36,7 +37,7 @@ struct AggregationProcessTests {
     // Small commits, so that windows are closed in many of them and what is open goes through the database's hands.
     let outcome = try Program.run(
       ["process"] + definition + [
-        "--brokers", broker.bootstrapServers, "--database", database.url, "--group", "g", "--until-end",
+        "--brokers", broker.bootstrapServers, "--database", database.url, "--group", broker.group("g"), "--until-end",
         "--commit-events",
         "100",
       ])

@@ -3,6 +3,7 @@ import FraudCore
 import FraudKafka
 import FraudStore
 import Synchronization
+import TestBrokers
 import Testing
 
 /// Killed at each step of its files' way to the disk, through compactions that are killed, too, and while somebody reads,
@@ -32,12 +33,12 @@ struct ArchiveKillTests {
 
   /// Partitions of ten hours, with events that are rejected and tombstones between.
   struct Topic {
-    let broker: DevBroker
+    let broker: TestBroker
     /// The accepted events of each partition by offset.
     let accepted: [[(offset: Int64, text: String)]]
 
     init() throws {
-      broker = try DevBroker()
+      broker = try TestBroker()
       try broker.createTopic(named: "tx", partitions: ArchiveKillTests.partitions)
       let producer = try KafkaProducer(
         ProducerConfiguration(connection: KafkaConnection(brokers: broker.bootstrapServers)))
@@ -149,7 +150,7 @@ struct ArchiveKillTests {
         try Program(
           [
             "process", "--pipeline", file, "--brokers", topic.broker.bootstrapServers, "--database", database.url,
-            "--group", group, "--archive", root, "--until-end",
+            "--group", topic.broker.group(group), "--archive", root, "--until-end",
           ], environment: failpoint.map { ["FRAUD_FAILPOINT": $0] } ?? [:])
       }
       func compact(_ root: String, failpoint: String? = nil) throws -> Program.Outcome {

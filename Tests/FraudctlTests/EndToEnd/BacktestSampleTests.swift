@@ -1,6 +1,7 @@
 import Foundation
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 /// What a backtest says of archived events is what `score` says of the same events in a file, in every field of every alert.
@@ -33,7 +34,7 @@ struct BacktestSampleTests {
           + "archive: {raw: \(name == "cards-raw")}\n"
         try named.write(toFile: "\(folder)/\(name).yaml", atomically: true, encoding: .utf8)
       }
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "card-payments", partitions: 3)
       let common = ["--brokers", broker.bootstrapServers, "--data", folder + "/data"]
       let sent = try Program.run(

@@ -2,6 +2,7 @@ import Foundation
 import FraudCore
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 /// What is wrong with input and surroundings is named, counted and kept.
@@ -48,7 +49,7 @@ struct BadInputTests {
       let folder = try TestSite.makeFolder()
       defer { try? FileManager.default.removeItem(atPath: folder) }
       try Data(Self.definition.utf8).write(to: URL(fileURLWithPath: folder + "/bad.yaml"))
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "bad", partitions: 1)
       try TestSite.send(events.map(\.event), to: "bad", partitions: 1, of: broker)
       let database = TestDatabase(url: try TestSite.makeDatabase())
@@ -100,7 +101,7 @@ struct BadInputTests {
 
   @Test func whatIsMissingIsNamed() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "card-payments", partitions: 1)
       let url = try TestSite.makeDatabase()
       let pipeline = TestSite.pipelines + "/card-payments.yaml"

@@ -2,6 +2,7 @@ import Foundation
 import FraudCore
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 /// `list add|remove|import|show` as a user runs them, and what `process` makes of it.
@@ -39,7 +40,7 @@ struct ListCommandTests {
       #expect(shown.contains(#""value":"4","expires_at":"20"#) && shown.contains(#""reason":"case 812""#), "\(shown)")
       #expect(try list("show", "--json").contains(#""list":"blocked","type":"integer","count":4"#))
 
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "payments", partitions: 1)
       let lines = (1...6).map { Array(#"{"id":"e\#($0)","customer":\#($0)}"#.utf8) }
       try TestSite.send(lines, to: "payments", partitions: 1, of: broker)
@@ -69,7 +70,7 @@ struct ListCommandTests {
         rules: [{id: r, rule_expression: "customer IN LIST(blocked)"}]
         """
       try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/p.yaml"))
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "payments", partitions: 1)
       func send(_ ids: Range<Int>) throws {
         try TestSite.send(

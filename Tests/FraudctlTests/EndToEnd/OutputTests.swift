@@ -2,6 +2,7 @@ import Foundation
 import FraudCore
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 /// What `process` gives to others: alerts in a topic, experiments, current features.
@@ -37,7 +38,7 @@ struct ProcessOutputTests {
           - {id: new, rule_expression: "amount > 700", severity: warning, share: 0.5}
         """
       try Data(text.utf8).write(to: URL(fileURLWithPath: file))
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "payments", partitions: 1)
       for topic in ["payment-alerts", "kpis"] { try broker.createTopic(named: topic, partitions: 1) }
       let lines = (0..<400).map { number in
@@ -136,7 +137,7 @@ struct ProcessOutputTests {
         let applied = try Program.run(["pipeline", "apply", folder + "/p.yaml", "--database", database.url])
         #expect(applied.code == 0, "\(applied)")
       }
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       for topic in ["payments", "first", "second"] { try broker.createTopic(named: topic, partitions: 1) }
       func send(_ ids: Range<Int>) throws {
         try TestSite.send(
@@ -171,10 +172,10 @@ struct ProcessOutputTests {
     }
   }
 
-  private func read(_ topic: String, _ count: Int, _ broker: DevBroker) throws -> [(value: String, key: String?)] {
+  private func read(_ topic: String, _ count: Int, _ broker: TestBroker) throws -> [(value: String, key: String?)] {
     var configuration = ConsumerConfiguration(
       connection: KafkaConnection(brokers: broker.bootstrapServers), group: "reader")
-    configuration.suitDevBroker()
+    if !broker.isReal { configuration.suitDevBroker() }
     let consumer = try KafkaConsumer(configuration)
     defer { consumer.close() }
     try consumer.assign([TopicPartition(topic: topic, partition: 0): .beginning])

@@ -2,6 +2,7 @@ import Foundation
 import FraudCore
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 /// `process` as a user runs it, against a dev broker and a PostgreSQL of its own, with everything that may happen to it.
@@ -10,7 +11,7 @@ struct ProcessTests {
   /// A topic with card transactions, and the file that holds them.
   final class CardTopic {
     static let partitions = 4
-    let broker: DevBroker
+    let broker: TestBroker
     let file: String
     let lines: Int
     private let held: [[UInt8]]
@@ -22,7 +23,7 @@ struct ProcessTests {
       self.held = Array(lines.suffix(held))
       file = try TestSite.makeFolder() + "/events.ndjson"
       try Data(lines.joined(separator: [UInt8(ascii: "\n")])).write(to: URL(fileURLWithPath: file))
-      broker = try DevBroker()
+      broker = try TestBroker()
       try broker.createTopic(named: "card-payments", partitions: Self.partitions)
       try TestSite.send(lines.dropLast(held), to: "card-payments", partitions: Self.partitions, of: broker)
     }
@@ -37,7 +38,7 @@ struct ProcessTests {
       try Program(
         [
           "process", "--pipeline", TestSite.pipelines + "/card-payments.yaml", "--brokers", broker.bootstrapServers,
-          "--database", database.url, "--group", group,
+          "--database", database.url, "--group", broker.group(group),
         ] + more)
     }
 
@@ -113,7 +114,7 @@ struct ProcessTests {
 
         """
       try Data(text.replacing("rules:\n", with: features).utf8).write(to: URL(fileURLWithPath: pipeline))
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "card-payments", partitions: 2)
       let sent = try Program.run([
         "produce", "--brokers", broker.bootstrapServers, "--topic", "card-payments", "--input", file, "--key", "cc_num",
@@ -125,7 +126,7 @@ struct ProcessTests {
         try Program(
           [
             "process", "--pipeline", pipeline, "--brokers", broker.bootstrapServers, "--database", database.url,
-            "--group", group,
+            "--group", broker.group(group),
           ] + more)
       }
       for attempt in 0..<3 {
@@ -153,7 +154,7 @@ struct ProcessTests {
   /// A message that kills whoever evaluates it is isolated within three restarts, and is the only one that is.
   @Test func aMessageThatCrashesTheWorkerIsIsolated() async throws {
     try await onThread {
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "poisoned", partitions: 2)
       let lines = (0..<60).map { id in
         Array(#"{"id": "\#(id)", "text": "\#(id == 31 ? "dreadful" : "fine")"}"#.utf8)
@@ -177,7 +178,7 @@ struct ProcessTests {
         try Program(
           [
             "process", "--pipeline", pipeline, "--brokers", broker.bootstrapServers, "--database", database.url,
-            "--group", group, "--until-end",
+            "--group", broker.group(group), "--until-end",
           ], environment: ["FRAUD_FAILPOINT": "poison:dreadful"]
         ).wait()
       }
@@ -217,7 +218,7 @@ struct ProcessTests {
       let database = TestDatabase(url: try TestSite.makeDatabase())
       _ = try Program.run(["database", "migrate", "--database", database.url])
       #expect(try apply(#"{id: every, rule_expression: "amount > 0"}"#, database).code == 0)
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "live", partitions: 2)
       func send(_ ids: Range<Int>) throws {
         try TestSite.send(
@@ -227,7 +228,7 @@ struct ProcessTests {
       func process(_ group: String) throws -> Program {
         try Program([
           "process", "--pipeline", "live", "--brokers", broker.bootstrapServers, "--database", database.url,
-          "--group", group,
+          "--group", broker.group(group),
         ])
       }
       func committed(_ count: Int) throws -> Bool {

@@ -2,6 +2,7 @@ import Foundation
 import FraudCore
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 /// `rejected redrive` as a user runs it.
@@ -30,7 +31,7 @@ struct RedriveTests {
       let folder = try TestSite.makeFolder()
       defer { try? FileManager.default.removeItem(atPath: folder) }
       let database = TestDatabase(url: try TestSite.makeDatabase())
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: Self.topic, partitions: 2)
       let lines: [[UInt8]?] = (0..<20).map { number in
         let currency = number % 4 == 0 ? "" : #","currency":"EUR""#
@@ -94,7 +95,7 @@ struct RedriveTests {
       let folder = try TestSite.makeFolder()
       defer { try? FileManager.default.removeItem(atPath: folder) }
       let database = TestDatabase(url: try TestSite.makeDatabase())
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: Self.topic, partitions: 1)
       // The card's number is masked in the database, so the bytes must come from the topic.
       let card = "4111111111111111"

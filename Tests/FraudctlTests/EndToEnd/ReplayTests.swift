@@ -2,6 +2,7 @@ import Foundation
 import FraudCore
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 /// Archived events go out again as they came; what they alert on is what `score` and `process` say of them.
@@ -33,10 +34,10 @@ struct ReplayTests {
   }
 
   /// What a topic holds: partition, key, timestamp and value of every record, by partition and offset.
-  static func records(_ topic: String, _ broker: DevBroker, partitions: Int, count: Int) throws -> [[String]] {
+  static func records(_ topic: String, _ broker: TestBroker, partitions: Int, count: Int) throws -> [[String]] {
     var configuration = ConsumerConfiguration(
       connection: KafkaConnection(brokers: broker.bootstrapServers), group: "look-\(UUID().uuidString)")
-    configuration.suitDevBroker()
+    if !broker.isReal { configuration.suitDevBroker() }
     let consumer = try KafkaConsumer(configuration)
     defer { consumer.close() }
     try consumer.assign(
@@ -62,7 +63,7 @@ struct ReplayTests {
     try await onThread {
       let folder = try TestSite.makeFolder()
       defer { try? FileManager.default.removeItem(atPath: folder) }
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       for topic in ["tx", "again"] { try broker.createTopic(named: topic, partitions: 4) }
       let file = folder + "/cards.yaml"
       try Self.definition.replacing("RAW", with: "\(raw)").write(toFile: file, atomically: true, encoding: .utf8)

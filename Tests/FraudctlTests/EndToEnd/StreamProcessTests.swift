@@ -2,6 +2,7 @@ import Foundation
 import FraudCore
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 @testable import fraudctl
@@ -47,13 +48,13 @@ struct StreamProcessTests {
   /// Orders and payments of 30 customers in the order of their times; the topic of labels stays empty.
   final class Topics {
     static let partitions = 2
-    let broker: DevBroker
+    let broker: TestBroker
     let folder: String
     let orderCount = 6_000
 
     init() throws {
       folder = try TestSite.makeFolder()
-      broker = try DevBroker()
+      broker = try TestBroker()
       for topic in ["orders", "payments", "labels"] {
         try broker.createTopic(named: topic, partitions: Self.partitions)
       }
@@ -91,7 +92,7 @@ struct StreamProcessTests {
       try Program(
         [
           "process", "--pipeline", folder + "/p.yaml", "--brokers", broker.bootstrapServers, "--database",
-          database.url, "--group", group,
+          database.url, "--group", broker.group(group),
         ] + more, environment: failpoint.map { ["FRAUD_FAILPOINT": $0] } ?? [:])
     }
 
@@ -191,8 +192,8 @@ struct StreamProcessTests {
       self.partition = partition
       self.generation = generation
       var configuration = ConsumerConfiguration(
-        connection: KafkaConnection(brokers: topics.broker.bootstrapServers), group: "replay-\(partition)")
-      configuration.suitDevBroker()
+        connection: KafkaConnection(brokers: topics.broker.bootstrapServers), group: topics.broker.group("replay-\(partition)"))
+      if !topics.broker.isReal { configuration.suitDevBroker() }
       for topic in ["orders", "payments", "labels"] {
         let consumer = try KafkaConsumer(configuration)
         defer { consumer.close() }

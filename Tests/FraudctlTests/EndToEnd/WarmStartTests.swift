@@ -1,6 +1,7 @@
 import Foundation
 import FraudKafka
 import FraudStore
+import TestBrokers
 import Testing
 
 /// A feature that is added to a running pipeline begins with what it would have had.
@@ -15,7 +16,7 @@ struct WarmStartTests {
       let lines = whole.split(separator: "\n", omittingEmptySubsequences: false)
       let plain = lines.filter { !$0.contains("features:") && !$0.contains("name: n,") && !$0.contains("id: often") }
       let file = folder + "/cards.yaml"
-      let broker = try DevBroker()
+      let broker = try TestBroker()
       try broker.createTopic(named: "tx", partitions: 4)
       let database = TestDatabase(url: try TestSite.makeDatabase())
       _ = try Program.run(["database", "migrate", "--database", database.url])
