@@ -169,8 +169,9 @@ struct StreamProcessTests {
       #expect(last.code == 0, "\(last.errors)")
       let pipeline = try LoadedPipeline(file: topics.folder + "/p.yaml").pipeline
       var replayed: [String] = []
+      let generation = try database.text("SELECT DISTINCT generation FROM fraud.partitions")
       for partition in 0..<Topics.partitions {
-        replayed += try Replay(topics, pipeline, partition: Int32(partition), generation: "dev").alerts(database)
+        replayed += try Replay(topics, pipeline, partition: Int32(partition), generation: generation).alerts(database)
       }
       let stored = try database.text("SELECT alert_id, event_id, rule_id, reasons::text AS reasons FROM fraud.alerts")
         .split(separator: "\n").map(String.init)
@@ -192,7 +193,8 @@ struct StreamProcessTests {
       self.partition = partition
       self.generation = generation
       var configuration = ConsumerConfiguration(
-        connection: KafkaConnection(brokers: topics.broker.bootstrapServers), group: topics.broker.group("replay-\(partition)"))
+        connection: KafkaConnection(brokers: topics.broker.bootstrapServers),
+        group: topics.broker.group("replay-\(partition)"))
       if !topics.broker.isReal { configuration.suitDevBroker() }
       for topic in ["orders", "payments", "labels"] {
         let consumer = try KafkaConsumer(configuration)
