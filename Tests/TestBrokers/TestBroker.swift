@@ -1,8 +1,8 @@
 import Foundation
-public import FraudKafka
+package import FraudKafka
 
 /// Something that clients connect to in a test.
-public protocol TestAddress {
+package protocol TestAddress {
   var bootstrapServers: String { get }
   var isReal: Bool { get }
   /// A consumer group of this test.
@@ -10,24 +10,24 @@ public protocol TestAddress {
 }
 
 extension DevBroker: TestAddress {
-  public var isReal: Bool { false }
-  public func group(_ name: String) -> String { name }
+  package var isReal: Bool { false }
+  package func group(_ name: String) -> String { name }
 }
 
 /// The Kafka of a test: a dev broker of its own, or the cluster that `KAFKA_BOOTSTRAP_SERVERS` names.
 ///
 /// Topics have the names that pipelines of examples give them, so on a cluster a test begins by deleting what a topic of
 /// that name holds, and tests run one after the other: `swift test --no-parallel`.
-public final class TestBroker: TestAddress {
+package final class TestBroker: TestAddress {
   private let dev: DevBroker?
-  public let bootstrapServers: String
+  package let bootstrapServers: String
   /// Tells the groups of this test from those of others on the same cluster, some of whose members were killed.
   private let suffix: String
   private var topics: [String] = []
 
-  public var isReal: Bool { dev == nil }
+  package var isReal: Bool { dev == nil }
 
-  public init() throws {
+  package init() throws {
     let real = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"] ?? ""
     dev = real.isEmpty ? try DevBroker() : nil
     bootstrapServers = dev?.bootstrapServers ?? real
@@ -40,7 +40,7 @@ public final class TestBroker: TestAddress {
   }
 
   /// Creates an empty topic.
-  public func createTopic(named name: String, partitions: Int) throws {
+  package func createTopic(named name: String, partitions: Int) throws {
     if let dev { return try dev.createTopic(named: name, partitions: partitions) }
     topics.append(name)
     let admin = try KafkaAdmin(KafkaConnection(brokers: bootstrapServers))
@@ -55,5 +55,5 @@ public final class TestBroker: TestAddress {
     }
   }
 
-  public func group(_ name: String) -> String { name + suffix }
+  package func group(_ name: String) -> String { name + suffix }
 }

@@ -67,7 +67,7 @@ enum TestSite {
   }
 
   /// Sends lines to a topic of a broker in this process, spread over its partitions.
-  static func send(_ lines: [[UInt8]?], to topic: String, partitions: Int, of broker: TestBroker) throws {
+  static func send(_ lines: [[UInt8]?], to topic: String, partitions: Int, of broker: some TestAddress) throws {
     let producer = try KafkaProducer(
       ProducerConfiguration(connection: KafkaConnection(brokers: broker.bootstrapServers)))
     for (index, line) in lines.enumerated() {
