@@ -175,7 +175,7 @@ final class SimulatedDatabase {
     for advance in unit.advances {
       guard let row = rows[advance.progress.source] else { return nil }
       let same =
-        row.owner == owner && row.progress.epoch == advance.progress.epoch
+        row.owner == owner && !row.isReleased && row.progress.epoch == advance.progress.epoch
         && row.progress.nextOffset == advance.progress.nextOffset && row.progress.sequence == advance.progress.sequence
       if !same, bug != .noFence {
         if bug == .notAtomic { write(unit) }

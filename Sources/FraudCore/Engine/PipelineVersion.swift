@@ -33,7 +33,8 @@ public struct PipelineVersion: Sendable {
   ) throws(DefinitionError) {
     let definition = try PipelineDefinition(source)
     let other = try PipelineDefinition(control.source)
-    let obstacles = definition.obstacles(beside: other)
+    var obstacles = definition.obstacles(beside: other)
+    if definition.share == nil { obstacles.append("a version beside a control needs a 'share'") }
     guard obstacles.isEmpty else {
       throw DefinitionError(problems: obstacles.map { DefinitionProblem(path: "share", message: $0) })
     }
@@ -83,7 +84,7 @@ extension PipelineDefinition {
             + " another name")
       }
     }
-    let features = (own + other).filter { $0.key == "features" }
+    let features = (own + other).filter { $0.key == "features" || $0.key == "aggregations" }
       .map { part in part.value.canonicalJSON.lowercased().filter { $0 != " " && $0 != "`" } }
     for list in lists {
       guard let same = control.lists.first(where: { $0.name.lowercased() == list.name.lowercased() }),
@@ -91,7 +92,7 @@ extension PipelineDefinition {
         features.contains(where: { $0.contains("list(\(list.name.lowercased()))") })
       else { continue }
       reasons.append(
-        "list '\(list.name)' holds other values, and a feature looks at it: change it for all keys first, with"
+        "list '\(list.name)' holds other values, and a feature or aggregation looks at it: change it for all keys first, with"
           + " `fraudctl list`, or give the new one another name")
     }
     return reasons

@@ -124,13 +124,21 @@ import Testing
 
   /// Each event is decided by the version that decided it when it was committed, and not before; features go on from one
   /// version to the next.
-  @Test func eachVersionDecidesWhatItDecidedThen() throws {
+  @Test(arguments: [false, true])
+  func eachVersionDecidesWhatItDecidedThen(isShared: Bool) throws {
     try ArchiveTests.withFolder { root in
       try BacktestTests.archive(root)
       let directory = ArchiveDirectory(root: root)
-      let versions = try [900, 300].enumerated().map {
-        PipelineVersion(try BacktestTests.pipeline(BacktestTests.definition($0.element)), number: $0.offset + 1)
+      func source(_ threshold: Int, _ more: String = "") throws -> DefinitionValue {
+        let text = BacktestTests.definition(threshold).replacing(#""key": "user","#, with: #""key": "user",\#(more)"#)
+        return try DefinitionValue(json: Array(text.utf8))
       }
+      let versions = [
+        PipelineVersion(try Pipeline(source(900)), number: 1),
+        isShared
+          ? try PipelineVersion(source(300, #""share": 0.5,"#), number: 2, beside: (source(900), 1))
+          : PipelineVersion(try Pipeline(source(300)), number: 2),
+      ]
       let count = BacktestTests.lines(partition: 0).count
       // In the middle of a file, most likely; the other partition has only seen the first.
       let switched = Int64(count / 2) * 2 + 10
@@ -142,7 +150,7 @@ import Testing
       }
       func keep() throws -> Bool {
         var keeper = DecisionKeeper(
-          directory, pipeline: versions[0].pipeline, version: 1,
+          directory, version: versions[0],
           history: { partition throws(StoreError) in history(of: partition) })
         try keeper.step()
         return keeper.isWaiting
@@ -160,9 +168,10 @@ import Testing
         let offset = Int64(index) * 2 + 10
         if offset == switched { engine.adopt(versions[1]) }
         let scored = try engine.score(Array(line.utf8), offset: offset)
-        expected.append([
-          .text(scored.decision.verdict.rawValue), .integer(offset >= switched ? 2 : 1), .integer(offset),
-        ])
+        let user = "\(index * index % 11 * 2)"
+        let isNew =
+          offset >= switched && (!isShared || Experiment.isTreated(pipeline: "cards", key: user, share: 5_000))
+        expected.append([.text(scored.decision.verdict.rawValue), .integer(isNew ? 2 : 1), .integer(offset)])
       }
       let rows = try Self.rows(root, DecisionKeeper.decisionsSet)
       #expect(rows.map { [$0[2], $0[7], $0[10]] } == expected)

@@ -141,6 +141,8 @@ private final class Answer: Sendable {
     beyond.crashCount = 1
     beyond.noted = [PartitionProgress.NotedRecord(topic: "t", offset: 9, isTrial: false)]
     try third.release([beyond])
+    // A commit that was on its way comes too late to forget what was said.
+    #expect(throws: StoreError.self) { _ = try third.commit(unit(beyond, to: 9)) }
     var last = PartitionCommitter(address, ownerName: "last")
     let free = try take(&last)
     #expect(free.crashCount == 1 && free.noted == beyond.noted)

@@ -6,7 +6,7 @@ import TestBrokers
 import Testing
 
 /// Versions in force for a share of the keys, from `pipeline apply` to `pipeline compare`, with a broker and PostgreSQL.
-@Suite(.enabled(if: Program.isBuilt, "fraudctl is not built beside the tests"), .timeLimit(.minutes(5)))
+@Suite(.enabled(if: Program.isBuilt, "fraudctl is not built beside the tests"), .timeLimit(.minutes(10)))
 struct SharedVersionTests {
   /// A pipeline, its topic with two partitions, and what is run on them.
   private struct Site {
@@ -346,6 +346,7 @@ struct SharedVersionTests {
         }
         most[customer] = max(most[customer] ?? 0, event.amount)
       }
+      defer { #expect((try? site.fraudctl("pipeline", "delete", "p", "--yes").code) == 0) }
       let found = try site.database.text(
         "SELECT event_id FROM fraud.alerts WHERE rule_id = 'record' AND pipeline_version = 6")
       #expect(Set(found.split(separator: "\n").map { Int($0.dropFirst()) ?? 0 }) == records)

@@ -112,7 +112,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   }
 
   /// Says that partitions are free, for people who look at the table and so that the next owner does not take this one for
-  /// crashed. Ownership ends when another process takes them.
+  /// crashed. A commit that is still on its way changes nothing any more: it would undo what is said here of crashes.
   public mutating func release(_ progress: [PartitionProgress]) throws(StoreError) {
     for partition in progress {
       let parameters =
@@ -258,7 +258,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         positives = positives + $21, state_identity = $22, snapshot_seq = $23, state_buckets = $24,
         crash_count = 0, inflight_records = $25, committed_at = now(), backend_pid = pg_backend_pid()
       WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
-        AND owner = $5 AND epoch = $6 AND next_offset = $7 AND seq = $8
+        AND owner = $5 AND epoch = $6 AND next_offset = $7 AND seq = $8 AND released_at IS NULL
       """,
       key(unit.pipelineID, advance.progress.source) + [
         .id(owner), .integer(advance.progress.epoch), .integer(advance.progress.nextOffset),
