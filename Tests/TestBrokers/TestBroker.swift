@@ -27,10 +27,13 @@ package final class TestBroker: TestAddress {
 
   package var isReal: Bool { dev == nil }
 
+  private static let cluster = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"] ?? ""
+  /// Whether tests run against a cluster.
+  package static let isCluster = !cluster.isEmpty
+
   package init() throws {
-    let real = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"] ?? ""
-    dev = real.isEmpty ? try DevBroker() : nil
-    bootstrapServers = dev?.bootstrapServers ?? real
+    dev = Self.isCluster ? nil : try DevBroker()
+    bootstrapServers = dev?.bootstrapServers ?? Self.cluster
     suffix = dev == nil ? "-\(UUID().uuidString)" : ""
   }
 

@@ -172,6 +172,63 @@ struct ProcessOutputTests {
     }
   }
 
+  /// Kafka's own isolation and fencing, which the dev broker has not: whatever relay died in its transaction or woke late,
+  /// a reader of what is committed sees each alert once.
+  @Test(.enabled(if: TestBroker.isCluster, "KAFKA_BOOTSTRAP_SERVERS names no cluster"))
+  func killedAndWokenRelaysPublishEachAlertOnce() async throws {
+    try await onThread {
+      let folder = try TestSite.makeFolder()
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let database = TestDatabase(url: try TestSite.makeDatabase())
+      _ = try Program.run(["database", "migrate", "--database", database.url])
+      let text = """
+        name: p
+        kafka_topic: payments
+        alerts_topic: relayed
+        schema: [{name: id, type: string, nullable: false}, {name: amount, type: float, nullable: false}]
+        event_id: id
+        rules: [{id: every, rule_expression: "amount > 0"}]
+        """
+      try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/p.yaml"))
+      let broker = try TestBroker()
+      for topic in ["payments", "relayed", "relayed-progress"] { try broker.createTopic(named: topic, partitions: 1) }
+      let count = 20_000
+      try TestSite.send(
+        (0..<count).map { Array(#"{"id": "\#($0)", "amount": 5}"#.utf8) }, to: "payments", partitions: 1, of: broker)
+      func process(_ group: String, _ more: String...) throws -> Program {
+        try Program(
+          [
+            "process", "--pipeline", folder + "/p.yaml", "--brokers", broker.bootstrapServers, "--database",
+            database.url, "--group", broker.group(group), "--commit-events", "200",
+          ] + more)
+      }
+      func alerts() throws -> Int { try database.count("SELECT count(*) FROM fraud.alerts") }
+      var random = SystemRandomNumberGenerator()
+      for attempt in 0..<6 {
+        let before = try alerts()
+        let run = try process("kill-\(attempt)")
+        #expect(try until(90) { try !run.isRunning || alerts() > before || before == count }, "\(run.errors)")
+        usleep(UInt32.random(in: 0..<300_000, using: &random))
+        run.send(SIGKILL)
+        _ = run.wait()
+      }
+      // One that sleeps in the midst of it while another goes on, and wakes.
+      let sleeper = try process("sleeper")
+      usleep(UInt32.random(in: 3_500_000..<5_000_000, using: &random))
+      sleeper.send(SIGSTOP)
+      let last = try process("last", "--until-end").wait()
+      sleeper.send(SIGCONT)
+      #expect(last.code == 0, "\(last.errors)")
+      sleeper.send(SIGTERM)
+      _ = sleeper.wait()
+      let ids = try database.text("SELECT alert_id FROM fraud.alerts").split(separator: "\n").map(String.init)
+      #expect(ids.count == count)
+      let published = try read("relayed", count, broker).map { Self.text($0.value, "alert_id") }
+      #expect(published.count == count && published.sorted() == ids.sorted())
+      #expect(try database.count("SELECT count(*) FROM fraud.alert_outbox") == 0)
+    }
+  }
+
   private func read(_ topic: String, _ count: Int, _ broker: TestBroker) throws -> [(value: String, key: String?)] {
     var configuration = ConsumerConfiguration(
       connection: KafkaConnection(brokers: broker.bootstrapServers), group: "reader")
