@@ -13,7 +13,8 @@ struct StatusCommand: ParsableCommand {
       Asks the database; the lag is shown where a broker answers. VERSION says `7 (10 %), 6` where version 7 is in force for a
       tenth of the keys and 6 for the others. DELAY is from the event time reached until now, STATE
       what is stored of the features. The owner of a partition, while it runs, says how long its commits take (p50) and how
-      long events take from their record's timestamp to their commit (p99), since its start, and what it holds in memory. With --json one object a line.
+      long events take from their record's timestamp to their commit (p99), since its start, and what it holds in memory. Below a partition stand those of the pipeline's streams that are read
+      beside it. With --json one object a line.
 
       EXAMPLES
         fraudctl status
@@ -37,9 +38,9 @@ struct StatusCommand: ParsableCommand {
         }
         return try PartitionStatus.list(of: id, on: &connection)
       }
-      let ends = ends(of: partitions.map(\.progress.source))
+      let ends = ends(of: partitions.flatMap { [$0.progress.source] + $0.progress.streams.map($0.source(of:)) })
       if output.json {
-        for partition in partitions { Terminal.standardOutput.line(json(of: partition, lag: lag(partition, ends))) }
+        for partition in partitions { Terminal.standardOutput.line(json(of: partition, ends)) }
       } else if partitions.isEmpty {
         Terminal.standardError.message("nothing was processed yet; `fraudctl process` does it")
       } else {
@@ -77,18 +78,9 @@ struct StatusCommand: ParsableCommand {
       .init(title: "LATENCY", alignment: .right), .init(title: "EPOCH", alignment: .right),
       .init(title: "OWNER", flexible: true),
     ])
-    table.rows = partitions.map { partition in
-      let progress = partition.progress
-      return [
-        partition.pipeline, version(of: partition),
-        "\(progress.source.topic)/\(progress.source.partition)", "\(progress.nextOffset)",
-        lag(partition, ends).map { grouped(Int($0)) } ?? "", grouped(Int(progress.counts.accepted)),
-        grouped(Int(progress.counts.rejected)), grouped(Int(progress.counts.alerts)),
-        partition.age.map { "\(shortAge($0)) ago" } ?? "", shortTime(progress.watermark ?? progress.maxEventTime),
-        partition.watermarkDelay.map(shortAge) ?? "", partition.stateBytes > 0 ? byteCount(partition.stateBytes) : "",
-        milliseconds(partition.commit50), milliseconds(partition.latency99), "\(progress.epoch)",
-        partition.holding.map { "waits: \($0)" } ?? (partition.isReleased ? "" : partition.ownerName),
-      ]
+    for partition in partitions {
+      table.rows.append(row(partition, ends))
+      for stream in partition.progress.streams { table.rows.append(row(stream, of: partition, ends)) }
     }
     return table
   }
@@ -100,8 +92,44 @@ struct StatusCommand: ParsableCommand {
     return "\(version) (\(shareText(share))), \(control)"
   }
 
-  private func json(of partition: PartitionStatus, lag: Int64?) -> String {
+  private func row(_ partition: PartitionStatus, _ ends: [EventSource: Int64]) -> [String] {
     let progress = partition.progress
+    return [
+      partition.pipeline, version(of: partition),
+      "\(progress.source.topic)/\(progress.source.partition)", "\(progress.nextOffset)",
+      lag(partition, ends).map { grouped(Int($0)) } ?? "", grouped(Int(progress.counts.accepted)),
+      grouped(Int(progress.counts.rejected)), grouped(Int(progress.counts.alerts)),
+      partition.age.map { "\(shortAge($0)) ago" } ?? "", shortTime(progress.watermark ?? progress.maxEventTime),
+      partition.watermarkDelay.map(shortAge) ?? "", partition.stateBytes > 0 ? byteCount(partition.stateBytes) : "",
+      milliseconds(partition.commit50), milliseconds(partition.latency99), "\(progress.epoch)",
+      partition.holding.map { "waits: \($0)" } ?? (partition.isReleased ? "" : partition.ownerName),
+    ]
+  }
+
+  /// A stream of a partition, beside which it is read: only how far it is, and what was counted.
+  private func row(_ stream: StreamProgress, of partition: PartitionStatus, _ ends: [EventSource: Int64]) -> [String] {
+    let source = partition.source(of: stream)
+    let lag = ends[source].map { grouped(Int(max(0, $0 - stream.nextOffset))) } ?? ""
+    return [
+      "", "", "+ \(source.topic)/\(source.partition)", "\(stream.nextOffset)", lag, grouped(Int(stream.accepted)),
+      grouped(Int(stream.rejected)),
+    ] + Array(repeating: "", count: 9)
+  }
+
+  private func json(_ stream: StreamProgress, of partition: PartitionStatus, _ ends: [EventSource: Int64]) -> String {
+    var object = JSONObjectText()
+    object.append("topic", stream.topic)
+    object.append("start_offset", stream.startOffset)
+    object.append("next_offset", stream.nextOffset)
+    object.append("lag", ends[partition.source(of: stream)].map { max(0, $0 - stream.nextOffset) })
+    object.append("accepted", stream.accepted)
+    object.append("rejected", stream.rejected)
+    return object.finished
+  }
+
+  private func json(of partition: PartitionStatus, _ ends: [EventSource: Int64]) -> String {
+    let progress = partition.progress
+    let lag = lag(partition, ends)
     var object = JSONObjectText()
     object.append("pipeline", partition.pipeline)
     object.append("pipeline_id", Int64(progress.pipelineID))
@@ -138,7 +166,18 @@ struct StatusCommand: ParsableCommand {
     object.append("buffered_bytes_max", partition.bufferedBytesMax)
     object.append("owner_state_bytes", partition.ownerStateBytes)
     object.append("holding", partition.holding)
+    if !progress.streams.isEmpty {
+      object.append(
+        "streams", json: "[\(progress.streams.map { json($0, of: partition, ends) }.joined(separator: ","))]")
+    }
     return object.finished
+  }
+}
+
+extension PartitionStatus {
+  /// The partition of a stream's topic that is read beside this one.
+  fileprivate func source(of stream: StreamProgress) -> EventSource {
+    EventSource(topic: stream.topic, generation: progress.source.generation, partition: progress.source.partition)
   }
 }
 

@@ -159,7 +159,13 @@ struct PartitionWorker {
   }
 
   /// Bytes of the records taken since the last commit, and of those that wait.
-  var bufferedBytes: Int { pendingBytes + waiting.reduce(0) { $0 + ($1.value?.count ?? 0) } }
+  var bufferedBytes: Int { pendingBytes + streamBytes + waiting.reduce(0) { $0 + ($1.value?.count ?? 0) } }
+
+  /// Bytes of the records of several topics that were read and not evaluated.
+  var streamBytes: Int {
+    guard let streams else { return 0 }
+    return streams.topics.indices.reduce(0) { $0 + streams.pendingBytes(ofTopic: $1) }
+  }
 
   /// Adds what its features hold.
   func count(in memory: inout ProcessorMemory) {

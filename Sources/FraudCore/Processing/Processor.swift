@@ -160,7 +160,10 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     var memory = ProcessorMemory()
     memory.bufferedBytes = bufferedBytes
     memory.bufferedBytesPeak = bufferedBytesPeak
-    memory.bufferedBytesMax = configuration.commitBytes + 2 * records.bytesMax
+    let topicCount = workers.reduce(0) { $0 + ($1.streams?.topics.count ?? 0) }
+    memory.bufferedBytesMax =
+      (topicCount == 0 ? configuration.commitBytes : topicCount * (streamBytesMax + records.bytesMax))
+      + 2 * records.bytesMax
     for worker in workers { worker.count(in: &memory) }
     return memory
   }
@@ -293,12 +296,22 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       if commitDue == nil { commitDue = now + configuration.commitInterval }
       if let streams = workers[index].streams, !streams.topics[topic].isPaused,
         streams.topics[topic].pendingCount >= configuration.streamRecordsMax
-          || streams.pendingBytes(ofTopic: topic) >= configuration.commitBytes
+          || streams.pendingBytes(ofTopic: topic) >= streamBytesMax
       {
         try source.pause([run.partition])
         workers[index].setPaused(true, topic: topic)
       }
     }
+    if !records.isEmpty { bufferedBytesPeak = max(bufferedBytesPeak, bufferedBytes) }
+  }
+
+  /// Bytes of one topic's and partition's records after which it is read no further while they wait for others: less, the
+  /// more of them there are.
+  private var streamBytesMax: Int {
+    let topicCount = workers.reduce(0) { $0 + $1.partitions.count }
+    return max(
+      configuration.commitBytes / 16, min(configuration.commitBytes, 4 * configuration.commitBytes / max(1, topicCount))
+    )
   }
 
   /// Reads topics on of which little is waiting.
@@ -307,7 +320,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       guard let streams = workers[index].streams else { continue }
       for (topic, state) in streams.topics.enumerated()
       where state.isPaused && state.pendingCount < configuration.streamRecordsMax / 2
-        && (streams.pendingBytes(ofTopic: topic) < configuration.commitBytes / 2 || state.pendingCount <= 1)
+        && (streams.pendingBytes(ofTopic: topic) < streamBytesMax / 2 || state.pendingCount <= 1)
       {
         workers[index].setPaused(false, topic: topic)
         if held == nil { try source.resume([state.partition]) }
@@ -516,7 +529,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     var unit = CommitUnit(
       pipeline: pipeline.definition.name, pipelineID: pipelineID, pipelineVersion: version, batchID: makeBatchID())
     var summary = RunSummary(pipeline: pipeline, version: version)
-    let bytes = workers.reduce(0) { $0 + $1.pendingBytes }
+    let read = workers.reduce(0) { $0 + $1.pendingBytes + $1.streamBytes }
     for index in workers.indices where workers[index].pendingCount > 0 {
       if workers[index].streams != nil {
         let isAhead = workers[index].evaluateStreams(now: now, configuration: configuration, begins: begins)
@@ -528,6 +541,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     }
     try resumeStreams()
     if unit.advances.isEmpty { return }
+    let bytes = read - workers.reduce(0) { $0 + $1.pendingBytes + $1.streamBytes }
     try attempt(
       HeldCommit(unit: unit, bytes: bytes, summary: summary, nextTry: now, delay: configuration.retryDelay.lowerBound),
       now)

@@ -17,5 +17,6 @@ struct Migration: Sendable {
   static let all = [
     pipelines, results, state, activations, crashes, stateCommits, trials, redrives, lists, outputs, processes,
     processMemory, relayTopics, aggregates, streams, sharedVersions, notedRecords,
+    rangeTimes,
   ]
 }

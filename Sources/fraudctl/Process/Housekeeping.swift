@@ -4,16 +4,19 @@ import FraudStore
 import Synchronization
 
 /// What a process does beside its pipelines, on a thread of its own, about every half second: it takes values out of lists
-/// when their time is over, and writes how it is into `fraud.processes`. While the database is away it does nothing.
+/// when their time is over, removes old ranges of commits once an hour, and writes how it is into `fraud.processes`. While the database is away it does nothing.
 final class Housekeeping: Sendable {
   private let address: PostgresAddress
   private let runs: [PipelineRun]
   private let startedAt = Int64(Date().timeIntervalSince1970 * 1_000_000)
+  private let rangeSeconds: Int64
   private let isStopping = Atomic<Bool>(false)
   private let isFinished = Atomic<Bool>(false)
 
-  init(_ address: PostgresAddress, for runs: [PipelineRun]) {
+  /// - Parameter rangeSeconds: for how long the ranges of commits of pipelines with streams are kept at least.
+  init(_ address: PostgresAddress, for runs: [PipelineRun], rangeSeconds: Int64) {
     self.address = address
+    self.rangeSeconds = rangeSeconds
     self.runs = runs
   }
 
@@ -28,6 +31,7 @@ final class Housekeeping: Sendable {
     let thread = Thread { [self] in
       var connection: PostgresConnection?
       var isLast = false
+      var nextPruning = ContinuousClock.now
       while !isLast {
         isLast = isStopping.load(ordering: .relaxed)
         do {
@@ -36,6 +40,10 @@ final class Housekeeping: Sendable {
             for name in try ListStore.expire(on: &open) {
               Terminal.standardError.message("\(name): values of lists have expired; a new version is in force")
             }
+          }
+          if !isLast, nextPruning <= .now {
+            try CommitRanges.prune(olderThan: rangeSeconds, on: &open)
+            nextPruning = .now + .seconds(3_600)
           }
           for run in runs {
             let status = status(of: run)

@@ -48,6 +48,11 @@ struct ProcessCommand: ParsableCommand {
       valueName: "duration"))
   var streamWait = "1s"
 
+  @Option(
+    help: ArgumentHelp(
+      "With streams: how long what each commit took of each topic stays on record, at least.", valueName: "duration"))
+  var keepRanges = "30d"
+
   @Option(help: ArgumentHelp("Archive every accepted event as Parquet in this folder.", valueName: "dir"))
   var archive: String?
 
@@ -81,6 +86,7 @@ struct ProcessCommand: ParsableCommand {
   func validate() throws {
     if commitEvents < 1 { throw ValidationError("--commit-events must be 1 or more") }
     if parseDuration(commitInterval) == nil { throw ValidationError("--commit-interval needs a duration such as 20ms") }
+    if parseDuration(keepRanges) == nil { throw ValidationError("--keep-ranges needs a duration such as 30d") }
     if parseDuration(streamWait) == nil { throw ValidationError("--stream-wait needs a duration such as 1s") }
     if let maxRejectedShare, !(0...1).contains(maxRejectedShare) {
       throw ValidationError("--max-rejected-share is from 0 to 1")
@@ -117,7 +123,8 @@ struct ProcessCommand: ParsableCommand {
         for archive in archives { archive.start() }
         let relays = runs.map { AlertRelayRun($0) }
         for relay in relays { relay.start() }
-        let housekeeping = Housekeeping(address, for: runs)
+        let housekeeping = Housekeeping(
+          address, for: runs, rangeSeconds: (parseDuration(keepRanges) ?? 2_592_000_000_000) / 1_000_000)
         housekeeping.start()
         defer { housekeeping.stop() }
         try wait(for: runs, archives, start: start)

@@ -126,6 +126,9 @@ func whatWaitsForAnotherTopicIsBounded(recordBytes: Int) throws {
   #expect(processor.source.isPaused && waiting > 0 && processor.committed.accepted == 0)
   // The bound, and the poll that went beyond it.
   #expect(waiting * Int64(recordBytes) < 24 << 20)
+  let memory = processor.memory
+  #expect(memory.bufferedBytes >= Int(waiting) * recordBytes && memory.bufferedBytesPeak >= memory.bufferedBytes)
+  #expect(memory.bufferedBytesPeak <= memory.bufferedBytesMax + recordBytes)
 
   for step in 2_000..<2_010 { try processor.step(now: .seconds(step)) }
   #expect(processor.committed.accepted >= waiting)

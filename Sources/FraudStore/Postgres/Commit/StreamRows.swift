@@ -65,13 +65,43 @@ enum StreamRows {
       WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4 ORDER BY stream_topic
       """, key)
     var streams: [StreamProgress] = []
+    for row in 0..<rows.rowCount { streams.append(try progress(rows, row)) }
+    return streams
+  }
+
+  private static func progress(
+    _ rows: borrowing PostgresResult, _ row: Int
+  ) throws(StoreError) -> StreamProgress {
+    var stream = StreamProgress(
+      topic: try rows.required(rows.text(row, 0)), startOffset: try rows.required(rows.integer(row, 1)))
+    stream.nextOffset = try rows.required(rows.integer(row, 2))
+    stream.accepted = try rows.required(rows.integer(row, 3))
+    stream.rejected = try rows.required(rows.integer(row, 4))
+    return stream
+  }
+
+  /// A partition of a pipeline.
+  struct Place: Hashable {
+    var pipelineID: Int
+    var source: EventSource
+  }
+
+  /// How far the streams of all partitions are, in the order of their topics.
+  static func list(
+    of pipeline: Int?, on connection: inout PostgresConnection
+  ) throws(StoreError) -> [Place: [StreamProgress]] {
+    let rows = try connection.query(
+      """
+      SELECT stream_topic, start_offset, next_offset, accepted, rejected, pipeline_id, topic, generation, partition
+      FROM fraud.stream_progress WHERE $1::bigint IS NULL OR pipeline_id = $1::bigint ORDER BY stream_topic
+      """, [.integer(orNull: pipeline.map(Int64.init))])
+    var streams: [Place: [StreamProgress]] = [:]
     for row in 0..<rows.rowCount {
-      var stream = StreamProgress(
-        topic: try rows.required(rows.text(row, 0)), startOffset: try rows.required(rows.integer(row, 1)))
-      stream.nextOffset = try rows.required(rows.integer(row, 2))
-      stream.accepted = try rows.required(rows.integer(row, 3))
-      stream.rejected = try rows.required(rows.integer(row, 4))
-      streams.append(stream)
+      let source = EventSource(
+        topic: try rows.required(rows.text(row, 6)), generation: try rows.required(rows.text(row, 7)),
+        partition: Int32(clamping: try rows.required(rows.integer(row, 8))))
+      let place = Place(pipelineID: Int(try rows.required(rows.integer(row, 5))), source: source)
+      streams[place, default: []].append(try progress(rows, row))
     }
     return streams
   }

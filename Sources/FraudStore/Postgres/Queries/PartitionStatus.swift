@@ -72,6 +72,7 @@ public struct PartitionStatus: Sendable {
       WHERE $1::bigint IS NULL OR p.pipeline_id = $1::bigint
       ORDER BY n.name, p.topic, p.generation, p.partition
       """, [.integer(orNull: pipeline.map(Int64.init))])
+    let streams = try StreamRows.list(of: pipeline, on: &connection)
     var partitions: [PartitionStatus] = []
     for row in 0..<rows.rowCount {
       var counts = EventCounts()
@@ -83,12 +84,13 @@ public struct PartitionStatus: Sendable {
       let source = EventSource(
         topic: try rows.required(rows.text(row, 2)), generation: try rows.required(rows.text(row, 3)),
         partition: Int32(clamping: try rows.required(rows.integer(row, 4))))
-      let progress = PartitionProgress(
+      var progress = PartitionProgress(
         pipelineID: Int(try rows.required(rows.integer(row, 1))), source: source,
         epoch: try rows.required(rows.integer(row, 8)), startOffset: try rows.required(rows.integer(row, 9)),
         nextOffset: try rows.required(rows.integer(row, 10)), sequence: try rows.required(rows.integer(row, 11)),
         batchID: nil, pipelineVersion: try rows.integer(row, 12).map(Int.init),
         watermark: try rows.timestamp(row, 13), maxEventTime: try rows.timestamp(row, 14), counts: counts)
+      progress.streams = streams[StreamRows.Place(pipelineID: progress.pipelineID, source: source)] ?? []
       partitions.append(
         PartitionStatus(
           pipeline: try rows.required(rows.text(row, 0)), progress: progress,
