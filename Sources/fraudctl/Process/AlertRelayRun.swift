@@ -75,13 +75,16 @@ final class AlertRelayRun: Sendable {
       Thread.sleep(forTimeInterval: 0.5)
     }
     defer { outbox.release(on: &database) }
+    Failpoints.shared?.hit("relay-owned")
     // Which batch has arrived stands beside the topic that was relayed to last.
     if let last = try outbox.lastTopic(on: &database), last != topic {
       var former = KafkaAlertSink(connection, pipeline: pipeline, topic: last)
       if let batch = try former.lastBatch() { try outbox.forget(batch, on: &database) }
+      Failpoints.shared?.hit("relay-switched")
     }
     try outbox.begin(topic: topic, on: &database)
-    var sink = KafkaAlertSink(connection, pipeline: pipeline, topic: topic)
+    Failpoints.shared?.hit("relay-begun")
+    var sink = RelaySink(sink: KafkaAlertSink(connection, pipeline: pipeline, topic: topic))
     if let batch = try sink.lastBatch() { try outbox.forget(batch, on: &database) }
     state.withLock { $0.isHolding = nil }
     while true {
@@ -94,5 +97,17 @@ final class AlertRelayRun: Sendable {
       if !next.isEmpty, next != topics { return false }
       if published == 0 { Thread.sleep(forTimeInterval: 0.05) }
     }
+  }
+}
+
+/// Topics, with the failpoint of a batch that has arrived.
+private struct RelaySink: AlertSink, ~Copyable {
+  var sink: KafkaAlertSink
+
+  mutating func lastBatch() throws -> UniqueID? { try sink.lastBatch() }
+
+  mutating func deliver(_ alerts: [OutgoingAlert], batch: UniqueID) throws {
+    try sink.deliver(alerts, batch: batch)
+    Failpoints.shared?.hit("relay-delivered")
   }
 }

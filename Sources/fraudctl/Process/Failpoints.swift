@@ -7,8 +7,11 @@ import Synchronization
 /// it at the COUNTth time, `NAME:COUNT:stop` stops it there, and `poison:TEXT` makes every event that holds the text kill
 /// the process which takes it in hand, `poison-evaluated:TEXT`, in pipelines of several topics, the one that evaluates it.
 ///
-/// The steps: `owned` and `restoring` when partitions are taken, `take` for each record, `evaluate` for each that is evaluated in a pipeline of several topics, `commit`, `fenced` (inside the
-/// transaction) and `committed` for each commit, `switch` for each version, and those of ``ArchiveFailpoint``.
+/// The steps: `owned` and `restoring` when partitions are taken, `take` for each record, `evaluate` for each that is evaluated
+/// in a pipeline of several topics, `commit`, `fenced` (inside the transaction) and `committed` for each commit, `switch` for
+/// each version, those of ``ArchiveFailpoint``, and of the relay of alerts `relay-owned`, `relay-switched` (what became of the
+/// former topic's last batch is known), `relay-begun` (the database knows the topic) and `relay-delivered` (a batch has arrived,
+/// and the outbox still has it).
 final class Failpoints: Sendable {
   static let shared = ProcessInfo.processInfo.environment["FRAUD_FAILPOINT"].flatMap { Failpoints($0) }
 

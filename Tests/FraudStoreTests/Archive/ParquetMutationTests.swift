@@ -17,6 +17,44 @@ import Testing
     #expect(refused > 50, "seed \(seed): only \(refused) of 150 damaged files were refused")
   }
 
+  /// Flipped bits in pages are seen, and it is their checksums that see them: a reader that ignores those takes other values.
+  @Test(arguments: [true, false])
+  func damagedPagesAreSeen(looksAtChecksums: Bool) throws {
+    let events = RandomEvents(seed: 5, rowCount: 2_000)
+    let original = try ParquetRoundTripTests.write(events.batches(), events.schema)
+    // Chunks of one large page, behind its header: headers have no checksum but the file's.
+    let chunks = try ParquetFile(ByteSource(original)).metadata.rowGroups[0].columns.enumerated()
+      .filter { $1.dictionaryPageOffset == nil && $1.compressedByteCount > 3_000 }
+    try #require(!chunks.isEmpty)
+    let values = try chunks.map { try Self.values(original, $0.offset, looksAtChecksums: true) }
+    var random = SplitMix(seed: 47)
+    var (wrong, refused) = (0, 0)
+    for round in 0..<60 {
+      var bytes = original
+      let (column, chunk) = chunks[round % chunks.count]
+      let place = Int.random(
+        in: Int(chunk.dataPageOffset) + 300..<Int(chunk.dataPageOffset + chunk.compressedByteCount), using: &random)
+      bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      do throws(StoreError) {
+        let found = try Self.values(bytes, column, looksAtChecksums: looksAtChecksums)
+        if found != values[round % chunks.count] { wrong += 1 }
+      } catch {
+        refused += 1
+      }
+    }
+    #expect(looksAtChecksums ? wrong == 0 && refused == 60 : wrong > 10, "\(wrong) wrong, \(refused) refused")
+  }
+
+  private static func values(
+    _ bytes: [UInt8], _ column: Int, looksAtChecksums: Bool
+  ) throws(StoreError) -> [[ParquetValue]] {
+    var reader = try ParquetRowReader(
+      ParquetFile(ByteSource(bytes)), columns: [column], verifiesChecksums: looksAtChecksums)
+    var values: [[ParquetValue]] = []
+    while let row = try reader.next() { values.append(row) }
+    return values
+  }
+
   /// One to four changes, most of them in the footer, where they do most.
   static func damaged(_ original: [UInt8], _ random: inout SplitMix) -> [UInt8] {
     var bytes = original

@@ -58,7 +58,7 @@ struct ProcessOutputTests {
       // Every alert of the table is in the topic, once, by its customer.
       let ids = try database.text("SELECT alert_id FROM fraud.alerts").split(separator: "\n").map(String.init)
       #expect(ids.count > 60)
-      let published = try read("payment-alerts", ids.count, broker)
+      let published = try Self.read("payment-alerts", ids.count, broker)
       #expect(published.map { Self.text($0.value, "alert_id") }.sorted() == ids.sorted(), "\(processed.errors)")
       #expect(published.allSatisfy { Int($0.key ?? "") != nil })
       #expect(try database.count("SELECT count(*) FROM fraud.alert_outbox") == 0)
@@ -69,7 +69,7 @@ struct ProcessOutputTests {
         "SELECT key, window_end, revision FROM fraud.aggregates WHERE aggregation = 'customers'"
       )
       .split(separator: "\n")
-      let kpis = try read("kpis", rows.count, broker)
+      let kpis = try Self.read("kpis", rows.count, broker)
       #expect(kpis.count == rows.count && rows.count > 100)
       #expect(kpis.allSatisfy { $0.key?.hasPrefix(#"{"customer":"#) == true })
       #expect(try database.count("SELECT max(revision) FROM fraud.aggregates WHERE aggregation = 'customers'") > 0)
@@ -167,7 +167,7 @@ struct ProcessOutputTests {
         let ids = try database.text("SELECT alert_id FROM fraud.alerts WHERE pipeline_version = \(version)")
           .split(separator: "\n").map(String.init)
         #expect(ids.count == 10)
-        #expect(try read(topic, 10, broker).map { Self.text($0.value, "alert_id") }.sorted() == ids.sorted())
+        #expect(try Self.read(topic, 10, broker).map { Self.text($0.value, "alert_id") }.sorted() == ids.sorted())
       }
     }
   }
@@ -223,13 +223,15 @@ struct ProcessOutputTests {
       _ = sleeper.wait()
       let ids = try database.text("SELECT alert_id FROM fraud.alerts").split(separator: "\n").map(String.init)
       #expect(ids.count == count)
-      let published = try read("relayed", count, broker).map { Self.text($0.value, "alert_id") }
+      let published = try Self.read("relayed", count, broker).map { Self.text($0.value, "alert_id") }
       #expect(published.count == count && published.sorted() == ids.sorted())
       #expect(try database.count("SELECT count(*) FROM fraud.alert_outbox") == 0)
     }
   }
 
-  private func read(_ topic: String, _ count: Int, _ broker: TestBroker) throws -> [(value: String, key: String?)] {
+  static func read(
+    _ topic: String, _ count: Int, _ broker: some TestAddress
+  ) throws -> [(value: String, key: String?)] {
     var configuration = ConsumerConfiguration(
       connection: KafkaConnection(brokers: broker.bootstrapServers), group: "reader")
     if !broker.isReal { configuration.suitDevBroker() }

@@ -60,13 +60,18 @@ enum StateRows {
 
   /// Format, codec, count of bytes, checksum and blob.
   private static func packed(_ bytes: [UInt8]) throws(StoreError) -> [PostgresValue] {
-    var compressor = ZstdCompressor()
-    var blob: [UInt8] = []
-    _ = try compressor.compress(bytes, appendingTo: &blob)
+    let blob = try compressed(bytes)
     return [
       .integer(format), .text("zstd"), .integer(Int64(bytes.count)), .integer(checksum(blob)),
       .bytes(blob),
     ]
+  }
+
+  static func compressed(_ bytes: [UInt8]) throws(StoreError) -> [UInt8] {
+    var compressor = ZstdCompressor()
+    var blob: [UInt8] = []
+    _ = try compressor.compress(bytes, appendingTo: &blob)
+    return blob
   }
 
   /// The bytes of a row that ends with format, codec, count of bytes, checksum and blob.
@@ -81,10 +86,16 @@ enum StateRows {
       throw damaged("\(what) has format \(form) with \(codec), which this version of fraudctl does not know")
     }
     let count = try rows.required(rows.integer(row, column + 2))
-    let blob = try rows.required(rows.bytes(row, column + 4))
-    guard checksum(blob) == (try rows.required(rows.integer(row, column + 3))) else {
-      throw damaged("\(what) is damaged: its checksum does not hold")
-    }
+    return try unpacked(
+      rows.required(rows.bytes(row, column + 4)), byteCount: count,
+      checksum: rows.required(rows.integer(row, column + 3)), what)
+  }
+
+  /// What a blob was packed from.
+  static func unpacked(
+    _ blob: [UInt8], byteCount count: Int64, checksum expected: Int64, _ what: String
+  ) throws(StoreError) -> [UInt8] {
+    guard checksum(blob) == expected else { throw damaged("\(what) is damaged: its checksum does not hold") }
     guard count >= 0, count <= Limits.stateBlobBytes else { throw damaged("\(what) says that it has \(count) bytes") }
     var bytes = [UInt8](repeating: 0, count: Int(count))
     do throws(StoreError) {
@@ -95,7 +106,7 @@ enum StateRows {
     return bytes
   }
 
-  private static func checksum(_ blob: [UInt8]) -> Int64 {
+  static func checksum(_ blob: [UInt8]) -> Int64 {
     // The span lives as long as the blob, which is lent to this call.
     Int64(unsafe Checksum.crc32c(of: blob.span.bytes))
   }
