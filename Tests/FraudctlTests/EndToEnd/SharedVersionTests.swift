@@ -346,10 +346,10 @@ struct SharedVersionTests {
         }
         most[customer] = max(most[customer] ?? 0, event.amount)
       }
-      defer { #expect((try? site.fraudctl("pipeline", "delete", "p", "--yes").code) == 0) }
       let found = try site.database.text(
         "SELECT event_id FROM fraud.alerts WHERE rule_id = 'record' AND pipeline_version = 6")
       #expect(Set(found.split(separator: "\n").map { Int($0.dropFirst()) ?? 0 }) == records)
+      #expect(try site.fraudctl("pipeline", "delete", "p", "--yes").code == 0)
     }
   }
 }
