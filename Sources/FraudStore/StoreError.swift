@@ -2,7 +2,7 @@
 public struct StoreError: Error, Sendable, CustomStringConvertible {
   /// What a caller can branch on.
   public struct Code: Sendable, Hashable {
-    private enum Value { case unavailable, query, fenced, file, corrupt, cluster, refused }
+    private enum Value { case unavailable, query, fenced, undone, file, corrupt, cluster, refused }
     private let value: Value
     /// The database does not answer, or the connection was lost.
     public static let unavailable = Code(value: .unavailable)
@@ -10,6 +10,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let query = Code(value: .query)
     /// Another process owns the partition.
     public static let fenced = Code(value: .fenced)
+    /// The database has forgotten commits: it fell over while they were not on its disk, or an older copy took its place.
+    public static let undone = Code(value: .undone)
     /// A file cannot be read or written.
     public static let file = Code(value: .file)
     /// A file's content is not what it should be.

@@ -5,6 +5,7 @@ import Synchronization
 struct SimulatedFailure: CommitFailure {
   var isRetryable = false
   var isFenced = false
+  var isUndone = false
 }
 
 /// The end of a process, wherever it was.
@@ -97,6 +98,8 @@ final class SimulatedDatabase {
     /// The scored event comes before the streams' events of its instant: planted in what is expected, since the order is the
     /// processor's own.
     case scoredFirst
+    /// Commits that a crash of the database took back are not noticed before the next commit.
+    case neverSettled
   }
 
   /// What is stored of a partition's features.
@@ -105,18 +108,27 @@ final class SimulatedDatabase {
     var deltas: [Int64: [UInt8]] = [:]
   }
 
-  var rows: [EventSource: Row] = [:]
-  var states: [EventSource: Stored] = [:]
-  var alerts: [UniqueID: Alert] = [:]
-  var shadowAlerts: [UniqueID: Alert] = [:]
-  var rejected: [String: RejectedRecord] = [:]
-  var arms: [ArmPlace: RunSummary.Arm] = [:]
+  /// Everything that transactions change.
+  struct Content {
+    var rows: [EventSource: Row] = [:]
+    var states: [EventSource: Stored] = [:]
+    var alerts: [UniqueID: Alert] = [:]
+    var shadowAlerts: [UniqueID: Alert] = [:]
+    var rejected: [String: RejectedRecord] = [:]
+    var arms: [ArmPlace: RunSummary.Arm] = [:]
+    /// From which offset of a partition which version decided.
+    var activations: [EventSource: [(from: Int64, version: Int)]] = [:]
+    /// What each commit evaluated.
+    var commits: [EventSource: [Commit]] = [:]
+  }
+
+  private var content = Content()
+  /// What it was before each transaction that did not wait for the disk, since the last one that did.
+  private var former: [Content] = []
+  /// Whether commits wait for the disk.
+  let isDurable: Bool
   /// The version in force.
   var version = 1
-  /// From which offset of a partition which version decided.
-  var activations: [EventSource: [(from: Int64, version: Int)]] = [:]
-  /// What each commit evaluated.
-  var commits: [EventSource: [Commit]] = [:]
   /// Rows that were there already: the fence let something through that it should not have.
   var conflicts = 0
   /// How many owners in a row each record has killed, and the most.
@@ -128,12 +140,71 @@ final class SimulatedDatabase {
   var inFlight: [(unit: CommitUnit, owner: Int)] = []
   let bug: Bug?
 
-  init(bug: Bug? = nil) { self.bug = bug }
+  init(bug: Bug? = nil, isDurable: Bool = true) {
+    self.bug = bug
+    self.isDurable = isDurable
+  }
+
+  var rows: [EventSource: Row] {
+    get { content.rows }
+    _modify { yield &content.rows }
+  }
+  var states: [EventSource: Stored] {
+    get { content.states }
+    _modify { yield &content.states }
+  }
+  var alerts: [UniqueID: Alert] {
+    get { content.alerts }
+    _modify { yield &content.alerts }
+  }
+  var shadowAlerts: [UniqueID: Alert] {
+    get { content.shadowAlerts }
+    _modify { yield &content.shadowAlerts }
+  }
+  var rejected: [String: RejectedRecord] {
+    get { content.rejected }
+    _modify { yield &content.rejected }
+  }
+  var arms: [ArmPlace: RunSummary.Arm] {
+    get { content.arms }
+    _modify { yield &content.arms }
+  }
+  var commits: [EventSource: [Commit]] {
+    get { content.commits }
+    _modify { yield &content.commits }
+  }
+  var activations: [EventSource: [(from: Int64, version: Int)]] {
+    get { content.activations }
+    _modify { yield &content.activations }
+  }
+
+  /// A transaction is about to change something.
+  func begin(waitingForDisk: Bool) { if !waitingForDisk { former.append(content) } }
+
+  /// A transaction has waited for the disk, and so for all before it.
+  func settle() { former = [] }
+
+  /// The server ends without a word and starts again: what was not on its disk is gone, from some transaction on.
+  func fallOver(_ random: inout SimulatedRandom) {
+    inFlight = []
+    let kept = Int.random(in: 0...former.count, using: &random)
+    if kept < former.count {
+      content = former[kept]
+      // Of notes, too.
+      crashes = [:]
+    }
+    former = []
+  }
 
   func take(_ source: EventSource, owner: Int, startOffset: Int64) -> PartitionProgress {
+    defer { settle() }
     if var row = rows[source] {
       if !row.isReleased {
         row.progress.crashCount = row.owner == owner ? max(1, row.progress.crashCount) : row.progress.crashCount + 1
+        if row.owner == owner, row.progress.noted.contains(where: \.isTrial) {
+          for index in row.progress.noted.indices { row.progress.noted[index].isTrial = false }
+          crashes = crashes.filter { $0.key.partition != source.partition }
+        }
       }
       row.owner = owner
       row.progress.epoch += 1
@@ -186,6 +257,9 @@ final class SimulatedDatabase {
       }
     }
     var moved: [PartitionProgress] = []
+    let isDurable = self.isDurable || unit.advances.contains { $0.progress.isSuspected }
+    begin(waitingForDisk: isDurable)
+    defer { if isDurable { settle() } }
     for advance in unit.advances {
       var progress = advance.progress
       progress.nextOffset = advance.nextOffset
@@ -355,7 +429,28 @@ final class SimulatedCommitter: Committer {
       for advance in unit.advances { settle(advance.progress.source) }
       if let outcome = database.apply(unit, owner: owner) { return outcome }
       if let outcome = database.resolve(unit, owner: owner) { return outcome }
-      throw SimulatedFailure(isFenced: true)
+      throw loss(unit.advances.map(\.progress))
+    }
+  }
+
+  /// Why partitions are not as they were left.
+  private func loss(_ progress: [PartitionProgress]) -> SimulatedFailure {
+    let areOurs = progress.allSatisfy {
+      database.rows[$0.source]?.owner == owner && database.rows[$0.source]?.progress.epoch == $0.epoch
+    }
+    return SimulatedFailure(isFenced: !areOurs, isUndone: areOurs)
+  }
+
+  func settle(_ progress: [PartitionProgress]) throws {
+    if database.isDurable || database.bug == .neverSettled { return }
+    try mortal {
+      if database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
+      let areUnchanged = progress.allSatisfy {
+        database.rows[$0.source]?.owner == owner && database.rows[$0.source]?.progress.epoch == $0.epoch
+          && database.rows[$0.source]?.progress.sequence == $0.sequence
+      }
+      guard areUnchanged else { throw loss(progress) }
+      database.settle()
     }
   }
 
@@ -376,8 +471,11 @@ final class SimulatedCommitter: Committer {
       guard let row = database.rows[progress.source], row.owner == owner, row.progress.epoch == progress.epoch,
         row.progress.sequence == progress.sequence
       else {
-        throw SimulatedFailure(isFenced: true)
+        throw loss([progress])
       }
+      // That a trial was survived is not to be forgotten.
+      database.begin(waitingForDisk: false)
+      defer { if known.contains(where: \.isTrial), !records.contains(where: \.isTrial) { database.settle() } }
       if database.bug != .notesLost, database.bug != .trialStays || !ends {
         database.rows[progress.source]?.progress.noted = records
       }
@@ -397,6 +495,7 @@ final class SimulatedCommitter: Committer {
         if database.bug == .releaseEndsCare { (row.progress.crashCount, row.progress.noted) = (0, []) }
         database.rows[released.source] = row
       }
+      database.settle()
     }
   }
 

@@ -129,7 +129,7 @@ struct Simulation {
   private func run(
     _ cluster: SimulatedCluster, _ world: World, _ random: inout SimulatedRandom
   ) throws -> SimulatedDatabase? {
-    let database = SimulatedDatabase(bug: bug)
+    let database = SimulatedDatabase(bug: bug, isDurable: !random.oneIn(3))
     var processors: [SimulatedProcessor] = []
     var nextMember = 0
     // The same for all: what a dead owner can have had in hand is known by what its next one may have.
@@ -144,6 +144,8 @@ struct Simulation {
     start(deaths: 80)
     var now = Duration.zero
     let chaos = 150
+    var hasFallenBehind = false
+    let fallsLate = random.oneIn(2)
     for tick in 0..<20_000 {
       now += .milliseconds(Int.random(in: 1...30, using: &random))
       if tick < chaos {
@@ -159,6 +161,11 @@ struct Simulation {
         }
       }
       if processors.isEmpty { start(deaths: tick < chaos ? 80 : 0) }
+      if !database.isDurable, !hasFallenBehind, tick > chaos || !fallsLate, database.isComplete(cluster) {
+        // Nothing more comes that would show that something is missing.
+        hasFallenBehind = true
+        database.fallOver(&random)
+      }
       if tick > chaos, database.isComplete(cluster) { return database }
     }
     return nil
@@ -193,6 +200,7 @@ struct Simulation {
     case 6:
       for (unit, owner) in database.inFlight { _ = database.apply(unit, owner: owner) }
       database.inFlight = []
+    case 9: database.fallOver(&random)
     case 7, 8: database.version = Int.random(in: 1...versions.count, using: &random)
     default: break
     }
@@ -267,6 +275,7 @@ final class SimulatedProcessor {
     configuration.commitEvents = commitEvents
     configuration.fencedPatience = .seconds(2)
     configuration.streamPatience = world.patience
+    configuration.settleInterval = .milliseconds(60)
     configuration.batchRows = 16
     configuration.state.deltaRows = Int.random(in: 1...4, using: &random)
     configuration.state.commitBytes = Int.random(in: 1...4_000, using: &random)

@@ -30,6 +30,11 @@ public protocol Committer: ~Copyable {
   /// - Throws: a ``CommitFailure``.
   mutating func commit(_ unit: CommitUnit) throws -> CommitOutcome
 
+  /// Makes sure that the store will not forget any commit so far of these partitions, even if it falls over.
+  ///
+  /// - Throws: a ``CommitFailure``; with ``CommitFailure/isUndone`` where it has forgotten some already.
+  mutating func settle(_ progress: [PartitionProgress]) throws
+
   /// Says that partitions are free: the next owner does not take this one for crashed. Stores their
   /// ``PartitionProgress/crashCount`` and ``PartitionProgress/noted`` as they are given; nothing else depends on it.
   mutating func release(_ progress: [PartitionProgress]) throws
@@ -38,6 +43,9 @@ public protocol Committer: ~Copyable {
 extension Committer where Self: ~Copyable {
   /// Notes nothing: a record that crashes its process then does so again and again.
   public mutating func note(_ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress) throws {}
+
+  /// Does nothing: right for a store that never forgets a commit that it has answered.
+  public mutating func settle(_ progress: [PartitionProgress]) throws {}
 }
 
 /// A part of a stored state.
@@ -52,4 +60,12 @@ public protocol CommitFailure: Error {
   var isRetryable: Bool { get }
   /// Another process has taken one of the partitions.
   var isFenced: Bool { get }
+  /// The store fell over and has forgotten commits that it had answered, and nobody else has the partitions: whoever takes
+  /// them again learns where to go on.
+  var isUndone: Bool { get }
+}
+
+extension CommitFailure {
+  /// No: the store forgets nothing.
+  public var isUndone: Bool { false }
 }

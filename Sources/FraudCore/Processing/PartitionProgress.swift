@@ -67,6 +67,9 @@ public struct PartitionProgress: Sendable, Hashable {
   /// and that have not been tried since.
   public var noted: [NotedRecord] = []
 
+  /// Whether a crash is to be accounted for: the commits of such a partition are always to survive one of the store.
+  package var isSuspected: Bool { crashCount > 0 || !noted.isEmpty }
+
   /// A record that was, or is, about to be evaluated by an owner which takes records with care.
   public struct NotedRecord: Sendable, Hashable {
     /// The topic that the record is of: the scored one, or a stream's.

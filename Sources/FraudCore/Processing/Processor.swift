@@ -10,6 +10,8 @@ public struct ProcessorConfiguration: Sendable {
   public var pollTimeout: Duration = .milliseconds(10)
   /// The first and the longest wait between two tries while the store is away.
   public var retryDelay: ClosedRange<Duration> = .milliseconds(100)...(.seconds(5))
+  /// How long after a commit the store is asked to keep it for good, where commits alone do not.
+  public var settleInterval: Duration = .milliseconds(500)
   /// How long a processor that was fenced waits to be given partitions again before it gives up.
   public var fencedPatience: Duration = .seconds(60)
   /// How long the events of other topics wait for one that is not at its end and from which nothing comes.
@@ -102,6 +104,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
   private var wanted: WantedPartitions?
   /// When records may be taken with care again, after the store was away.
   private var nextCare = Duration.zero
+  /// When the commits since the last time are to be settled; `nil` where there are none.
+  private var settleDue: Duration?
 
   /// Partitions that the source gave and the store has not granted yet.
   private struct WantedPartitions {
@@ -193,6 +197,31 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     if held == nil, isCommitDue(now: now) { try commit(now: now) }
     if workers.contains(where: \.isCareful) { try takeCarefully(now: now) }
     if held == nil, let next, now >= nextSwitch { try switchVersion(to: next, now: now) }
+    if held == nil, let settleDue, now >= settleDue { try settle(now: now) }
+  }
+
+  /// Makes sure that the store keeps all commits so far for good. ``step(now:)`` does it now and then; it is for whoever
+  /// wants to end because everything is done.
+  ///
+  /// - Returns: whether it does. If not, go on with ``step(now:)``: the store is away, or it fell over and has forgotten
+  ///   commits, whose records are then read again.
+  @discardableResult
+  public mutating func settle(now: Duration) throws -> Bool {
+    guard settleDue != nil else { return held == nil && wanted == nil }
+    do {
+      try store.settle(workers.map(\.progress))
+      settleDue = nil
+      if held == nil, case .holding = phase { phase = .running }
+      return true
+    } catch let failure as any CommitFailure where failure.isUndone {
+      try goBack(to: workers.flatMap(\.partitions), failure, now: now)
+    } catch let failure as any CommitFailure where failure.isFenced {
+      try leave(failure, now: now)
+    } catch let failure as any CommitFailure where failure.isRetryable {
+      settleDue = now + configuration.retryDelay.lowerBound
+      phase = .holding("\(failure)")
+    }
+    return false
   }
 
   /// Evaluates with another version of the pipeline from the next commit on.
@@ -220,6 +249,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     } catch let failure as any CommitFailure where failure.isRetryable {
       nextSwitch = now + configuration.retryDelay.lowerBound
       return
+    } catch let failure as any CommitFailure where failure.isUndone {
+      return try goBack(to: workers.flatMap(\.partitions), failure, now: now)
     } catch let failure as any CommitFailure where failure.isFenced {
       return try leave(failure, now: now)
     } catch let error as StateFormatError {
@@ -408,6 +439,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     } catch let failure as any CommitFailure where failure.isRetryable {
       nextCare = now + configuration.retryDelay.lowerBound
       phase = .holding("\(failure)")
+    } catch let failure as any CommitFailure where failure.isUndone {
+      try goBack(to: workers.flatMap(\.partitions), failure, now: now)
     } catch let failure as any CommitFailure where failure.isFenced {
       try leave(failure, now: now)
     }
@@ -468,6 +501,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       wanted = WantedPartitions(partitions: request.partitions, nextTry: now + request.delay, delay: delay)
       phase = .holding("\(failure)")
       return
+    } catch let failure as any CommitFailure where failure.isUndone {
+      return try goBack(to: request.partitions, failure, now: now)
     } catch let failure as any CommitFailure where failure.isFenced {
       return try leave(failure, now: now)
     } catch let error as StateFormatError {
@@ -505,6 +540,16 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     fencedUntil = now + configuration.fencedPatience
   }
 
+  /// Takes partitions again whose commits the store has forgotten, and reads on where it is now.
+  private mutating func goBack(
+    to partitions: [TopicPartition], _ failure: any CommitFailure, now: Duration
+  ) throws {
+    try source.resume(partitions)
+    try drop()
+    phase = .holding("\(failure)")
+    wanted = WantedPartitions(partitions: partitions, nextTry: now, delay: configuration.retryDelay.lowerBound)
+  }
+
   private func unusable(_ error: StateFormatError) -> ProcessorError {
     let name = pipeline.definition.name
     return ProcessorError(
@@ -519,6 +564,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
     held = nil
     wanted = nil
     commitDue = nil
+    settleDue = nil
     if case .holding = phase { phase = .running }
     try source.unassign()
   }
@@ -566,6 +612,7 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
         phase = .running
       }
       commitCount += 1
+      if settleDue == nil { settleDue = now + configuration.settleInterval }
       conflicts += outcome.conflicts
       committed.merge(commit.summary)
       var offsets: [TopicPartition: Int64] = [:]
@@ -577,6 +624,8 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
         for topic in workers[index].streams?.topics ?? [] { offsets[topic.partition] = topic.evaluatedOffset }
       }
       try source.commit(offsets)
+    } catch let failure as any CommitFailure where failure.isUndone {
+      try goBack(to: workers.flatMap(\.partitions), failure, now: now)
     } catch let failure as any CommitFailure where failure.isFenced {
       try leave(failure, now: now)
     } catch let failure as any CommitFailure where failure.isRetryable {

@@ -209,6 +209,15 @@ public struct PostgresConnection: ~Copyable, @unchecked Sendable {
     return result
   }
 
+  /// Lets the transaction under way end durably, whatever the session's `synchronous_commit`, and with it every commit that
+  /// it has seen: they come before it in the one log that a commit waits for. Needed before anything outside of the database
+  /// depends on what was read.
+  mutating func makeDurable() throws(StoreError) {
+    try execute("SET LOCAL synchronous_commit = on")
+    // A transaction that writes nothing would wait for nothing.
+    try execute("SELECT pg_logical_emit_message(true, 'fraudctl', '')")
+  }
+
   /// Ends a transaction without its effects. A failure here adds nothing to the one that led here: a lost connection
   /// rolls back by itself.
   mutating func rollback() {

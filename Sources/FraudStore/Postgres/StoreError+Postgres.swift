@@ -4,6 +4,9 @@ extension StoreError: CommitFailure {
   /// Whether another process has taken a partition.
   public var isFenced: Bool { code == .fenced }
 
+  /// Whether the database has forgotten commits of a partition that this process still owns.
+  public var isUndone: Bool { code == .undone }
+
   /// Whether the same work may succeed when it is done again, after a pause and on a new connection.
   ///
   /// True for lost and refused connections and for what PostgreSQL documents as passing: serialisation failures and

@@ -14,6 +14,8 @@ final class PipelineRun: Sendable {
     var address: PostgresAddress
     var untilEnd = false
     var configuration = ProcessorConfiguration()
+    /// What its commits survive.
+    var durability = PartitionCommitter.Durability.on
     /// How long brokers may be away before a run that has read nothing gives up.
     var patience = Duration.seconds(30)
     /// Of the last thousand events and more, the share above which rejections end the run.
@@ -109,7 +111,8 @@ final class PipelineRun: Sendable {
     defer { consumer.close() }
     try consumer.subscribe(to: [topic] + streams)
     let meter = ProcessMeter(measuresLatency: options.measuresLatency)
-    var committer = PartitionCommitter(options.address, ownerName: Self.ownerName)
+    var committer = PartitionCommitter(
+      options.address, ownerName: Self.ownerName, durability: options.durability)
     if let folder = options.stateCache {
       committer.keepState(in: folder) { Terminal.standardError.message($0, style: .warning) }
     }
@@ -140,7 +143,7 @@ final class PipelineRun: Sendable {
       watch.look(&processor, now: start.duration(to: .now))
       report(processor, meter, refusedVersion: watch.refusal)
       try judge(processor.committed, since: &judged)
-      if options.untilEnd, processor.isAtEnd { break }
+      if options.untilEnd, processor.isAtEnd, try processor.settle(now: start.duration(to: .now)) { break }
       if processor.progress.isEmpty, let away = consumer.unreachableDuration(), away > options.patience {
         throw KafkaError(
           code: .unavailable,

@@ -44,6 +44,13 @@ struct ProcessCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Whether a commit waits for the database's disk. With off, a crash of PostgreSQL takes back the last moments, "
+        + "offsets and results alike, and they are processed again; alerts go to topics only once they are durable.",
+      valueName: "on|off"))
+  var durability = Durability.on
+
+  @Option(
+    help: ArgumentHelp(
       "How long events wait for another topic of their pipeline that is behind and from which nothing comes.",
       valueName: "duration"))
   var streamWait = "1s"
@@ -79,6 +86,8 @@ struct ProcessCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where metrics go every second, as Prometheus text.", valueName: "file"))
   var metricsFile: String?
 
+  enum Durability: String, CaseIterable, ExpressibleByArgument { case on, off }
+
   @OptionGroup var brokers: BrokerOptions
   @OptionGroup var database: DatabaseOptions
   @OptionGroup var output: OutputOptions
@@ -111,6 +120,7 @@ struct ProcessCommand: ParsableCommand {
           options.maxRejectedShare = maxRejectedShare
           options.stateCache = stateCache
           options.measuresLatency = true
+          options.durability = durability == .on ? .on : .off
           options.configuration.commitEvents = commitEvents
           options.history = warmFrom.map { ArchiveHistory(root: $0, connection: connection) }
           options.configuration.commitInterval = .microseconds(parseDuration(commitInterval) ?? 20_000)

@@ -180,6 +180,8 @@ struct MeteredCommitter: Committer, ~Copyable {
     try committer.versionInForce(of: pipelineID, unless: known)
   }
 
+  mutating func settle(_ progress: [PartitionProgress]) throws { try committer.settle(progress) }
+
   mutating func release(_ progress: [PartitionProgress]) throws { try committer.release(progress) }
 }
 

@@ -183,7 +183,29 @@ private final class Answer: Sendable {
     #expect(try count("fraud.alerts") == 1)
     // Another unit from the same start is not.
     let error = #expect(throws: StoreError.self) { _ = try committer.commit(self.unit(start, to: 5)) }
-    #expect(error?.code == .fenced)
+    #expect(error?.code == .undone)
+  }
+
+  @Test func commitsThatTheDatabaseForgotAreNoticed() throws {
+    var committer = PartitionCommitter(address, ownerName: "a", durability: .off)
+    let start = try committer.takeOwnership(pipelineID: 1, source: source, startOffset: 0)
+    let first = try committer.commit(unit(start, to: 5)).progress[0]
+    try committer.settle([first])
+    let second = try committer.commit(unit(first, to: 9)).progress[0]
+    // What a crash of the server leaves.
+    var server = try PostgresConnection(address)
+    try server.execute(
+      "UPDATE fraud.partitions SET seq = seq - 1, next_offset = 5, batch_id = $1, inflight_records = '{t/8,t/7/trial}'",
+      [first.batchID.map { .id($0) } ?? .null])
+    let commit = #expect(throws: StoreError.self) { _ = try committer.commit(self.unit(second, to: 12)) }
+    let settle = #expect(throws: StoreError.self) { try committer.settle([second]) }
+    let note = #expect(throws: StoreError.self) { try committer.note([], of: second) }
+    #expect([commit?.code, settle?.code, note?.code] == [.undone, .undone, .undone])
+    // The trial that comes back was survived.
+    let again = try committer.takeOwnership(pipelineID: 1, source: source, startOffset: 0)
+    #expect(again.nextOffset == 5 && again.epoch == 2)
+    #expect(again.noted == [8, 7].map { PartitionProgress.NotedRecord(topic: "t", offset: $0, isTrial: false) })
+    #expect(try committer.commit(unit(again, to: 9)).progress[0].nextOffset == 9)
   }
 
   @Test func aLostConnectionLosesNothing() throws {

@@ -287,7 +287,7 @@ struct ProcessTests {
     }
   }
 
-  @Test func aDatabaseThatFallsOverIsWaitedFor() async throws {
+  @Test(arguments: ["on", "off"]) func aDatabaseThatFallsOverIsWaitedFor(durability: String) async throws {
     try await onThread {
       let topic = try CardTopic(4_000, holding: 2_000)
       let folder = try TestSite.makeFolder()
@@ -296,7 +296,7 @@ struct ProcessTests {
       defer { try? EmbeddedPostgres.remove(dataDirectory: folder) }
       let database = TestDatabase(url: server.address.secretText)
       _ = try Program.run(["database", "migrate", "--database", database.url])
-      let run = try topic.process(database, "--commit-events", "20")
+      let run = try topic.process(database, "--commit-events", "20", "--durability", durability)
       let hasBegun = try until(90) {
         try database.count("SELECT coalesce(sum(next_offset), 0) FROM fraud.partitions") > 0
       }

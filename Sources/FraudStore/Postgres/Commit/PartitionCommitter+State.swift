@@ -78,19 +78,4 @@ extension PartitionCommitter {
     }
     self.cache = cache
   }
-
-  private static func checkUnchanged(
-    _ progress: PartitionProgress, _ owner: UniqueID, _ connection: inout PostgresConnection
-  ) throws(StoreError) {
-    let row = try connection.query(
-      """
-      SELECT seq FROM fraud.partitions
-      WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4 AND owner = $5 AND epoch = $6
-      """, key(progress.pipelineID, progress.source) + [.id(owner), .integer(progress.epoch)])
-    guard row.rowCount == 1, try row.integer(0, 0) == progress.sequence else {
-      throw StoreError(
-        code: .fenced,
-        message: "another process has taken \(progress.source.topic), partition \(progress.source.partition)")
-    }
-  }
 }

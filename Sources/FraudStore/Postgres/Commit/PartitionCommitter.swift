@@ -22,8 +22,9 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   public enum Durability: String, Sendable, CaseIterable {
     /// A commit that was answered survives a crash of the database's machine.
     case on
-    /// A crash may undo the last moments, offsets and results alike; the log is then read from there again. Nothing
-    /// outside of the database may have been told of them.
+    /// A crash of the database may undo the last moments, offsets and results alike; the log is then read from there
+    /// again. What is to be told outside of the database waits for a durable transaction, which makes all before it
+    /// durable, too: ``AlertOutbox`` has one, and ``PartitionCommitter/settle(_:)`` is one.
     case off
   }
 
@@ -34,6 +35,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   private let timeouts: PostgresConnection.Timeouts
   private let durability: Durability
   private var connection: PostgresConnection?
+  /// Whether the last note was of a trial.
+  private var trialIsNoted = false
   /// Where copies of what features remember are kept for a quick restart, if anywhere.
   var cache: StateCache?
   /// Called with the name of each step by tests that let processes die there.
@@ -101,6 +104,10 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
             SET owner = $5, owner_name = $6, epoch = p.epoch + 1, backend_pid = pg_backend_pid(), owned_at = now(),
               crash_count = CASE WHEN p.released_at IS NOT NULL THEN p.crash_count
                 WHEN p.owner = $5 THEN greatest(p.crash_count, 1) ELSE p.crash_count + 1 END,
+              -- Its owner has survived the trial: here it is again.
+              inflight_records = CASE WHEN p.owner <> $5 OR p.released_at IS NOT NULL THEN p.inflight_records
+                ELSE ARRAY(SELECT regexp_replace(r, '/trial$', '') FROM unnest(p.inflight_records) WITH ORDINALITY AS u(r, n)
+                           ORDER BY n) END,
               released_at = NULL
           RETURNING \(Self.columns)
           """, parameters)
@@ -120,13 +127,32 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
           .id(owner), .integer(partition.epoch), .integer(Int64(partition.crashCount)),
           Self.notes(partition.noted),
         ]
-      _ = try withConnection { connection throws(StoreError) in
-        try connection.execute(
-          """
-          UPDATE fraud.partitions
-          SET released_at = now(), crash_count = $7, inflight_records = $8
-          WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4 AND owner = $5 AND epoch = $6
-          """, parameters)
+      try withConnection { connection throws(StoreError) in
+        try connection.transaction { connection throws(StoreError) in
+          try connection.execute("SET LOCAL synchronous_commit = on")
+          try connection.execute(
+            """
+            UPDATE fraud.partitions
+            SET released_at = now(), crash_count = $7, inflight_records = $8
+            WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4 AND owner = $5 AND epoch = $6
+            """, parameters)
+        }
+      }
+    }
+  }
+
+  /// Makes all commits durable that were made without waiting for the disk, and asks whether the database still has them.
+  ///
+  /// - Throws: ``StoreError`` with `.undone` where a crash has taken some back: take the partitions again and go on from
+  ///   there.
+  /// - Complexity: one wait for the disk, and a round trip a partition; nothing where commits are durable by themselves.
+  public mutating func settle(_ progress: [PartitionProgress]) throws(StoreError) {
+    guard durability == .off, !progress.isEmpty else { return }
+    let owner = self.owner
+    try withConnection { connection throws(StoreError) in
+      try connection.transaction { connection throws(StoreError) in
+        for partition in progress { try Self.checkUnchanged(partition, owner, &connection) }
+        try connection.makeDurable()
       }
     }
   }
@@ -142,7 +168,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
 
   /// Notes which record is about to be evaluated, and which others are suspected.
   ///
-  /// - Complexity: one round trip, and no wait for the disk: the note is to survive this process, not the server.
+  /// - Complexity: one round trip. A note does not wait for the disk: it is to survive this process, not the server. That a
+  ///   trial was survived does, or a crash of both could make it count.
   public mutating func note(
     _ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress
   ) throws(StoreError) {
@@ -155,21 +182,22 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
       Self.key(progress.pipelineID, progress.source)
         + [.id(owner), .integer(progress.epoch), .integer(progress.sequence), Self.notes(records)]
     )
-    let counts = try withConnection { connection throws(StoreError) in
+    let owner = self.owner
+    let isTrial = records.contains(where: \.isTrial)
+    let durability: Durability = trialIsNoted && !isTrial ? .on : .off
+    trialIsNoted = trialIsNoted || isTrial
+    try withConnection { connection throws(StoreError) in
       do throws(StoreError) {
-        return try connection.pipeline([
-          ("BEGIN", []), ("SET LOCAL synchronous_commit = off", []), update, ("COMMIT", []),
+        let counts = try connection.pipeline([
+          ("BEGIN", []), ("SET LOCAL synchronous_commit = \(durability.rawValue)", []), update, ("COMMIT", []),
         ])
+        if counts[2] != 1 { try Self.checkUnchanged(progress, owner, &connection) }
       } catch {
         connection.rollback()
         throw error
       }
     }
-    guard counts[2] == 1 else {
-      throw StoreError(
-        code: .fenced,
-        message: "another process has taken \(progress.source.topic), partition \(progress.source.partition)")
-    }
+    trialIsNoted = isTrial
   }
 
   // MARK: - Commit
@@ -207,9 +235,11 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   ) throws(StoreError) -> CommitOutcome {
     // Locked in one order by everybody, so that honest workers cannot wait for each other in a circle.
     let advances = unit.advances.sorted { Self.order($0.progress.source, $1.progress.source) }
-    let fence = try connection.pipeline(
-      [("BEGIN ISOLATION LEVEL READ COMMITTED", [])] + advances.map { Self.fence($0, unit, owner) })
-    guard fence.dropFirst().allSatisfy({ $0 == 1 }) else {
+    // Else a crash of the server could bring back the trial of a record that was survived.
+    var begin: [CommitRows.Statement] = [("BEGIN ISOLATION LEVEL READ COMMITTED", [])]
+    if advances.contains(where: \.progress.isSuspected) { begin.append(("SET LOCAL synchronous_commit = on", [])) }
+    let fence = try connection.pipeline(begin + advances.map { Self.fence($0, unit, owner) })
+    guard fence.dropFirst(begin.count).allSatisfy({ $0 == 1 }) else {
       connection.rollback()
       return try Self.committedBefore(unit, owner, &connection)
     }
@@ -280,10 +310,11 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   private static func committedBefore(
     _ unit: CommitUnit, _ owner: UniqueID, _ connection: inout PostgresConnection
   ) throws(StoreError) -> CommitOutcome {
+    var forgotten: PartitionProgress?
     for advance in unit.advances {
       let row = try connection.query(
         """
-        SELECT owner, epoch, batch_id, owner_name FROM fraud.partitions
+        SELECT owner, epoch, batch_id, owner_name, released_at IS NULL FROM fraud.partitions
         WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
         """, key(unit.pipelineID, advance.progress.source))
       let place = "\(advance.progress.source.topic), partition \(advance.progress.source.partition)"
@@ -294,11 +325,13 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         let other = try row.text(0, 3) ?? ""
         throw StoreError(code: .fenced, message: "\(other) has taken \(place) of pipeline \(unit.pipeline)")
       }
-      guard try row.id(0, 2) == unit.batchID else {
-        throw StoreError(
-          code: .fenced, message: "\(place) of pipeline \(unit.pipeline) is not where this commit starts from")
+      if try row.id(0, 2) == unit.batchID { continue }
+      guard try row.boolean(0, 4) == true else {
+        throw StoreError(code: .fenced, message: "\(place) of pipeline \(unit.pipeline) has been given back")
       }
+      forgotten = forgotten ?? advance.progress
     }
+    if let forgotten { throw undone(forgotten) }
     return CommitOutcome(
       progress: unit.advances.map { moved($0, unit) }, conflicts: 0, wasCommittedBefore: true)
   }
@@ -321,6 +354,29 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
     progress.crashCount = 0
     progress.noted = advance.noted
     return progress
+  }
+
+  /// Throws where a partition's row is not as this owner left it.
+  static func checkUnchanged(
+    _ progress: PartitionProgress, _ owner: UniqueID, _ connection: inout PostgresConnection
+  ) throws(StoreError) {
+    let row = try connection.query(
+      """
+      SELECT seq FROM fraud.partitions
+      WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4 AND owner = $5 AND epoch = $6
+      """, key(progress.pipelineID, progress.source) + [.id(owner), .integer(progress.epoch)])
+    guard row.rowCount == 1 else {
+      throw StoreError(
+        code: .fenced,
+        message: "another process has taken \(progress.source.topic), partition \(progress.source.partition)")
+    }
+    guard try row.integer(0, 0) == progress.sequence else { throw undone(progress) }
+  }
+
+  private static func undone(_ progress: PartitionProgress) -> StoreError {
+    StoreError(
+      code: .undone,
+      message: "the database has forgotten commits of \(progress.source.topic), partition \(progress.source.partition)")
   }
 
   // MARK: - Connection and rows

@@ -1,6 +1,7 @@
 /// Which versions of a pipeline decided a partition's events, as it is on record.
 package enum Activations {
-  /// The versions by the offset from which they decided, and the first offset that is not committed.
+  /// The versions by the offset from which they decided, and the first offset that is not committed. Both are durable: files
+  /// may depend on them.
   ///
   /// - Returns: `nil` where nothing of the partition is committed.
   package static func read(
@@ -9,6 +10,15 @@ package enum Activations {
     let key: [PostgresValue] = [
       .integer(Int64(pipelineID)), .text(topic), .text(generation), .integer(Int64(partition)),
     ]
+    return try connection.transaction { connection throws(StoreError) in
+      try connection.makeDurable()
+      return try readSeen(key, on: &connection)
+    }
+  }
+
+  private static func readSeen(
+    _ key: [PostgresValue], on connection: inout PostgresConnection
+  ) throws(StoreError) -> (versions: [(fromOffset: Int64, number: Int)], committedOffset: Int64)? {
     // The offset first: what is committed behind it meanwhile may be another version's.
     let row = try connection.query(
       """

@@ -160,9 +160,12 @@ public struct Redrive: Sendable {
   ) throws -> RedriveOutcome {
     var outcome = RedriveOutcome()
     if page.isEmpty { return outcome }
+    // What a crash of the database takes back is read from the log again, and might be accepted then.
+    try connection.transaction { connection throws(StoreError) in try connection.makeDurable() }
     var failure: Failure?
     do {
       try connection.transaction { connection throws(StoreError) in
+        try connection.execute("SET LOCAL synchronous_commit = on")
         try settle(page, as: "published", on: &connection)
         do throws(Failure) {
           try send()
