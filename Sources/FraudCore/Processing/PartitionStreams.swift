@@ -103,7 +103,7 @@ struct PartitionStreams {
     redaction = Redaction(schema: pipeline.definition.schema)
     merge = TopicMerge(pipeline)
     suspects = progress.noted
-    staysNoted = progress.crashCount >= Limits.crashesBeforeCommitCare
+    staysNoted = progress.crashCount >= Limits.crashesBeforeCommitCare * (suspects.isEmpty ? 1 : 2)
     let rows = configuration.batchRows
     let scored = TopicPartition(topic: progress.source.topic, partition: progress.source.partition)
     topics = [
