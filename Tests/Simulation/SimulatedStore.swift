@@ -196,13 +196,18 @@ final class SimulatedDatabase {
     former = []
   }
 
-  func take(_ source: EventSource, owner: Int, startOffset: Int64) -> PartitionProgress {
+  /// - Parameter blamed: the trials that this owner found when it took the partition from another.
+  func take(
+    _ source: EventSource, owner: Int, startOffset: Int64, blamed: [PartitionProgress.NotedRecord]
+  ) -> PartitionProgress {
     defer { settle() }
     if var row = rows[source] {
       if !row.isReleased {
         row.progress.crashCount = row.owner == owner ? max(1, row.progress.crashCount) : row.progress.crashCount + 1
-        if row.owner == owner, row.progress.noted.contains(where: \.isTrial) {
-          for index in row.progress.noted.indices { row.progress.noted[index].isTrial = false }
+        if row.owner == owner, row.progress.noted.contains(where: { $0.isTrial && !blamed.contains($0) }) {
+          for index in row.progress.noted.indices where !blamed.contains(row.progress.noted[index]) {
+            row.progress.noted[index].isTrial = false
+          }
           crashes = crashes.filter { $0.key.partition != source.partition }
         }
       }
@@ -387,6 +392,8 @@ final class SimulatedCommitter: Committer {
   /// Once in how many calls the process dies; 0 for never.
   var deaths: Int
   let life = Life()
+  /// The trials that partitions were taken with.
+  private var blamed: [EventSource: [PartitionProgress.NotedRecord]] = [:]
   /// A record is being evaluated in its trial: killed from outside in this moment, the process would blame it.
   private(set) var isInTrial = false
 
@@ -403,7 +410,9 @@ final class SimulatedCommitter: Committer {
       if database.isAway || fails() { throw SimulatedFailure(isRetryable: true) }
       // A transaction under way holds the row's lock: it comes to its end first.
       settle(source)
-      return database.take(source, owner: owner, startOffset: startOffset)
+      let progress = database.take(source, owner: owner, startOffset: startOffset, blamed: blamed[source] ?? [])
+      blamed[source] = progress.noted.filter(\.isTrial)
+      return progress
     }
   }
 
@@ -475,7 +484,7 @@ final class SimulatedCommitter: Committer {
       }
       // That a trial was survived is not to be forgotten.
       database.begin(waitingForDisk: false)
-      defer { if known.contains(where: \.isTrial), !records.contains(where: \.isTrial) { database.settle() } }
+      defer { if known.contains(where: { $0.isTrial && !records.contains($0) }) { database.settle() } }
       if database.bug != .notesLost, database.bug != .trialStays || !ends {
         database.rows[progress.source]?.progress.noted = records
       }

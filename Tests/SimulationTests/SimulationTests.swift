@@ -16,6 +16,6 @@ import Testing
   /// A simulation that cannot see a bug proves nothing.
   @Test(arguments: SimulatedDatabase.Bug.allCases)
   func noticesAPlantedBug(_ bug: SimulatedDatabase.Bug) throws {
-    #expect(try Simulation.firstSeed(thatShows: bug, among: 200) != nil, "no seed shows \(bug)")
+    #expect(try Simulation.firstSeed(thatShows: bug, among: 500) != nil, "no seed shows \(bug)")
   }
 }

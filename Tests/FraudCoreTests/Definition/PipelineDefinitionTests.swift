@@ -43,7 +43,7 @@ private func definition(_ json: String) throws(DefinitionError) -> PipelineDefin
   }
   #expect(
     error?.problems.map(\.description) == [
-      "colour: unknown key 'colour'; known here: name, kafka_topic, format, schema, event_id, event_time, label, key, streams, features, aggregations, deduplicate, state, online_features, alerts_topic, lists, tables, rules, scoring, on_rule_error, archive",
+      "colour: unknown key 'colour'; known here: name, kafka_topic, format, schema, event_id, event_time, label, key, share, streams, features, aggregations, deduplicate, state, online_features, alerts_topic, lists, tables, rules, scoring, on_rule_error, archive",
       "name: a pipeline's name has 1 to 64 letters, digits, '_' and '-', not 'card payments'",
       "kafka_topic: a topic's name has 1 to 249 letters, digits, '.', '_' and '-', not 'a/b'",
       "schema[0].type: unknown value 'flaot', did you mean 'float'?",

@@ -136,7 +136,11 @@ private final class Answer: Sendable {
     var third = PartitionCommitter(address, ownerName: "third")
     let guilty = try take(&third)
     #expect(guilty.crashCount == 1 && guilty.noted == [trial])
-    var beyond = try #require(third.commit(unit(guilty, to: 8)).progress.first)
+    // Taken again by the same process: it has survived the trial that it began, not the one that it was told of.
+    try third.note([trial, PartitionProgress.NotedRecord(topic: "other", offset: 2, isTrial: true)], of: guilty)
+    let still = try take(&third)
+    #expect(still.noted == [trial, other])
+    var beyond = try #require(third.commit(unit(still, to: 8)).progress.first)
     #expect(beyond.noted == [])
     beyond.crashCount = 1
     beyond.noted = [PartitionProgress.NotedRecord(topic: "t", offset: 9, isTrial: false)]

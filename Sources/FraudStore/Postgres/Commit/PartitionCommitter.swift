@@ -35,8 +35,10 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   private let timeouts: PostgresConnection.Timeouts
   private let durability: Durability
   private var connection: PostgresConnection?
-  /// Whether the last note was of a trial.
-  private var trialIsNoted = false
+  /// The trials that the last note of each partition named: that one of them is over is to survive the server.
+  private var trials: [EventSource: [PartitionProgress.NotedRecord]] = [:]
+  /// The trials that each partition was taken with: others had begun them and died.
+  private var blamed: [EventSource: [PartitionProgress.NotedRecord]] = [:]
   /// Where copies of what features remember are kept for a quick restart, if anywhere.
   var cache: StateCache?
   /// Called with the name of each step by tests that let processes die there.
@@ -91,8 +93,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   private mutating func take(
     _ key: [PostgresValue], _ pipelineID: Int, _ source: EventSource, _ startOffset: Int64
   ) throws(StoreError) -> PartitionProgress {
-    let parameters = key + [.id(owner), .text(ownerName), .integer(startOffset)]
-    return try withConnection { connection throws(StoreError) in
+    let parameters = key + [.id(owner), .text(ownerName), .integer(startOffset), Self.notes(blamed[source] ?? [])]
+    let progress = try withConnection { connection throws(StoreError) in
       try connection.transaction { connection throws(StoreError) in
         try connection.execute("SET LOCAL synchronous_commit = on")
         let row = try connection.query(
@@ -104,10 +106,10 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
             SET owner = $5, owner_name = $6, epoch = p.epoch + 1, backend_pid = pg_backend_pid(), owned_at = now(),
               crash_count = CASE WHEN p.released_at IS NOT NULL THEN p.crash_count
                 WHEN p.owner = $5 THEN greatest(p.crash_count, 1) ELSE p.crash_count + 1 END,
-              -- Its owner has survived the trial: here it is again.
+              -- Its owner has survived the trials that it began: here it is again.
               inflight_records = CASE WHEN p.owner <> $5 OR p.released_at IS NOT NULL THEN p.inflight_records
-                ELSE ARRAY(SELECT regexp_replace(r, '/trial$', '') FROM unnest(p.inflight_records) WITH ORDINALITY AS u(r, n)
-                           ORDER BY n) END,
+                ELSE ARRAY(SELECT CASE WHEN r = ANY($8) THEN r ELSE regexp_replace(r, '/trial$', '') END
+                           FROM unnest(p.inflight_records) WITH ORDINALITY AS u(r, n) ORDER BY n) END,
               released_at = NULL
           RETURNING \(Self.columns)
           """, parameters)
@@ -116,6 +118,8 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         return progress
       }
     }
+    blamed[source] = progress.noted.filter(\.isTrial)
+    return progress
   }
 
   /// Says that partitions are free, for people who look at the table and so that the next owner does not take this one for
@@ -183,9 +187,11 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         + [.id(owner), .integer(progress.epoch), .integer(progress.sequence), Self.notes(records)]
     )
     let owner = self.owner
-    let isTrial = records.contains(where: \.isTrial)
-    let durability: Durability = trialIsNoted && !isTrial ? .on : .off
-    trialIsNoted = trialIsNoted || isTrial
+    let now = records.filter(\.isTrial)
+    let before = trials[progress.source] ?? []
+    let durability: Durability = before.allSatisfy(now.contains) ? .off : .on
+    // Both, as long as it is not known which of them the server has.
+    trials[progress.source] = before + now.filter { !before.contains($0) }
     try withConnection { connection throws(StoreError) in
       do throws(StoreError) {
         let counts = try connection.pipeline([
@@ -197,7 +203,7 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
         throw error
       }
     }
-    trialIsNoted = isTrial
+    trials[progress.source] = now
   }
 
   // MARK: - Commit
