@@ -123,7 +123,7 @@ package struct DecisionKeeper {
   ) throws(StoreError) {
     var decisions: RowFile?
     var aggregates: RowFile?
-    for part in Self.parts(of: file.offsets, versions) {
+    for part in Self.parts(of: file.offsets, versions, decided: partition.decidedOffset) {
       if let next = part.version { partition.engine.adopt(next) }
       let pipeline = partition.engine.pipeline
       var reader = ArchivePartitionReader(
@@ -163,7 +163,19 @@ package struct DecisionKeeper {
     fileCount += 1
   }
 
-  /// The parts of a file that one version each decides.
+  /// The parts of a file that one version each decides, what is decided apart from what is not: a compaction may have put
+  /// both into one file, and rows that became due in the one are not to be kept again with the other.
+  private static func parts(
+    of offsets: ClosedRange<Int64>, _ versions: [DecidingVersion]?, decided: Int64
+  ) -> [(version: PipelineVersion?, offsets: ClosedRange<Int64>)] {
+    parts(of: offsets, versions).flatMap { part in
+      guard part.offsets.contains(decided), decided < part.offsets.upperBound else { return [part] }
+      return [
+        (part.version, part.offsets.lowerBound...decided), (part.version, decided + 1...part.offsets.upperBound),
+      ]
+    }
+  }
+
   private static func parts(
     of offsets: ClosedRange<Int64>, _ versions: [DecidingVersion]?
   ) -> [(version: PipelineVersion?, offsets: ClosedRange<Int64>)] {

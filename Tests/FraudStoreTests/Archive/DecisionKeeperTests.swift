@@ -122,6 +122,41 @@ import Testing
     }
   }
 
+  /// A compaction may put what is decided and what is not into one file: each row is kept once all the same.
+  @Test(arguments: [1, 17, 40])
+  func whatFilesInOneHoldIsKeptOnce(decided: Int) throws {
+    func rows(_ root: String) throws -> (decisions: [[ParquetValue]], aggregates: [String]) {
+      // Rows of aggregations have the place of the last event of the batch in which they became due.
+      (
+        try Self.rows(root, DecisionKeeper.decisionsSet),
+        try Self.rows(root, DecisionKeeper.aggregatesSet).map { "\($0.prefix(7)) \($0[8])" }.sorted()
+      )
+    }
+    try ArchiveTests.withFolder { root in
+      let pipeline = try Self.definition()
+      let whole = root + "/whole"
+      try BacktestTests.archive(whole)
+      var undisturbed = DecisionKeeper(ArchiveDirectory(root: whole), pipeline: pipeline, version: 3)
+      try undisturbed.step()
+      let merged = root + "/merged"
+      try BacktestTests.archive(merged)
+      let directory = ArchiveDirectory(root: merged)
+      var keeper = DecisionKeeper(directory, pipeline: pipeline, version: 3)
+      var budget = decided
+      try keeper.step {
+        budget -= 1
+        return budget < 0
+      }
+      #expect(keeper.fileCount == decided)
+      #expect(try !directory.compact().isEmpty)
+      var later = DecisionKeeper(directory, pipeline: pipeline, version: 3)
+      try later.step()
+      let (expected, found) = (try rows(whole), try rows(merged))
+      #expect(found.decisions == expected.decisions)
+      #expect(found.aggregates == expected.aggregates)
+    }
+  }
+
   /// Each event is decided by the version that decided it when it was committed, and not before; features go on from one
   /// version to the next.
   @Test(arguments: [false, true])
