@@ -2,7 +2,7 @@
 public struct StoreError: Error, Sendable, CustomStringConvertible {
   /// What a caller can branch on.
   public struct Code: Sendable, Hashable {
-    private enum Value { case unavailable, query, fenced, undone, file, corrupt, cluster, refused }
+    private enum Value { case unavailable, query, fenced, undone, file, corrupt, cluster, refused, thread }
     private let value: Value
     /// The database does not answer, or the connection was lost.
     public static let unavailable = Code(value: .unavailable)
@@ -20,6 +20,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     public static let cluster = Code(value: .cluster)
     /// What was asked for breaks a rule that can be set aside on purpose.
     public static let refused = Code(value: .refused)
+    /// The system has no thread, or no memory for one.
+    public static let thread = Code(value: .thread)
   }
 
   /// What a caller can branch on.

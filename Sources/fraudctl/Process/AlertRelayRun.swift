@@ -37,8 +37,9 @@ final class AlertRelayRun: Sendable {
   /// Asks it to publish what waits and end.
   func stop() { isStopping.store(true, ordering: .relaxed) }
 
-  func start() {
-    let thread = Thread { [self] in
+  /// Starts the thread.
+  func start() throws(StoreError) {
+    try startThread(named: "fraud.alerts.\(pipeline)") { [self] in
       var isDone = false
       while !isDone {
         do {
@@ -52,8 +53,6 @@ final class AlertRelayRun: Sendable {
       }
       state.withLock { $0.isFinished = true }
     }
-    thread.name = "fraud.alerts.\(pipeline)"
-    thread.start()
   }
 
   /// Relays to one topic until it is to stop, the topic changes, or something fails.

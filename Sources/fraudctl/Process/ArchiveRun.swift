@@ -12,6 +12,8 @@ final class ArchiveRun: Sendable {
   struct Status: Sendable {
     var fileCount = 0
     var isHolding: String?
+    /// Whether its Kafka client has come up.
+    var hasClient = false
     /// Set when it has ended: what ended it, if it failed.
     var isFinished = false
     var failure: (any Error)?
@@ -39,22 +41,14 @@ final class ArchiveRun: Sendable {
   /// Asks it to end; what is not in a finished file is read again next time.
   func stop() { isStopping.store(true, ordering: .relaxed) }
 
-  /// Starts the thread.
+  /// Starts the thread; where that cannot be it has failed.
   func start() {
-    let thread = Thread { [self] in
-      do {
-        try run()
-        state.withLock { $0.isFinished = true }
-      } catch {
-        state.withLock {
-          $0.failure = error
-          $0.isFinished = true
-        }
+    onNewThread("fraud.archive.\(pipeline.definition.name)", run) { [self] failure in
+      state.withLock {
+        $0.failure = failure
+        $0.isFinished = true
       }
     }
-    thread.name = "fraud.archive.\(pipeline.definition.name)"
-    thread.stackSize = 8 << 20
-    thread.start()
   }
 
   private func run() throws {
@@ -68,6 +62,7 @@ final class ArchiveRun: Sendable {
     if isDevBroker { consuming.suitDevBroker() }
     let consumer = try KafkaConsumer(consuming)
     defer { consumer.close() }
+    state.withLock { $0.hasClient = true }
     try consumer.subscribe(to: [topic])
     let generation = isDevBroker ? "dev" : cluster ?? "0"
     let record = VersionRecord(pipelineID: id, generation: generation, version: version, address: options.address)

@@ -4,7 +4,8 @@ import FraudStore
 import Synchronization
 
 /// What a process does beside its pipelines, on a thread of its own, about every half second: it takes values out of lists
-/// when their time is over, removes old ranges of commits once an hour, and writes how it is into `fraud.processes`. While the database is away it does nothing.
+/// when their time is over, removes old ranges of commits once an hour, and writes how it is into `fraud.processes`. While the
+/// database is away it does nothing.
 final class Housekeeping: Sendable {
   private let address: PostgresAddress
   private let runs: [PipelineRun]
@@ -27,8 +28,9 @@ final class Housekeeping: Sendable {
     while !isFinished.load(ordering: .relaxed), ContinuousClock.now < deadline { Thread.sleep(forTimeInterval: 0.01) }
   }
 
-  func start() {
-    let thread = Thread { [self] in
+  /// Starts the thread.
+  func start() throws(StoreError) {
+    try startThread(named: "fraud.housekeeping") { [self] in
       var connection: PostgresConnection?
       var isLast = false
       var nextPruning = ContinuousClock.now
@@ -62,8 +64,6 @@ final class Housekeeping: Sendable {
       }
       isFinished.store(true, ordering: .relaxed)
     }
-    thread.name = "fraud.housekeeping"
-    thread.start()
   }
 
   private func status(of run: PipelineRun) -> ProcessStatus {

@@ -46,6 +46,8 @@ final class PipelineRun: Sendable {
     /// Where the version that runs sends alerts and rows of aggregations.
     var outputTopics: [String] = []
     var reading = MeterReading()
+    /// Whether its Kafka client has come up.
+    var hasClient = false
     /// Set when it has ended: what ended it, if it failed.
     var isFinished = false
     var failure: (any Error)?
@@ -78,22 +80,14 @@ final class PipelineRun: Sendable {
   /// Asks it to commit what it has and end.
   func stop() { isStopping.store(true, ordering: .relaxed) }
 
-  /// Starts the thread.
+  /// Starts the thread; where that cannot be it has failed.
   func start() {
-    let thread = Thread { [self] in
-      do {
-        try run()
-        state.withLock { $0.isFinished = true }
-      } catch {
-        state.withLock {
-          $0.failure = error
-          $0.isFinished = true
-        }
+    onNewThread("fraud.process.\(pipeline.definition.name)", run) { [self] failure in
+      state.withLock {
+        $0.failure = failure
+        $0.isFinished = true
       }
     }
-    thread.name = "fraud.process.\(pipeline.definition.name)"
-    thread.stackSize = 8 << 20
-    thread.start()
   }
 
   private func run() throws {
@@ -109,6 +103,7 @@ final class PipelineRun: Sendable {
     if DevBroker.isDevBroker(clusterID: cluster) { consuming.suitDevBroker() }
     let consumer = try KafkaConsumer(consuming)
     defer { consumer.close() }
+    state.withLock { $0.hasClient = true }
     try consumer.subscribe(to: [topic] + streams)
     let meter = ProcessMeter(measuresLatency: options.measuresLatency)
     var committer = PartitionCommitter(

@@ -129,14 +129,15 @@ struct ProcessCommand: ParsableCommand {
         }
         announce(runs)
         let archives = runs.compactMap { run in archive.map { ArchiveRun(run, root: $0) } }
-        for run in runs { run.start() }
-        for archive in archives { archive.start() }
+        // What may find no thread comes first, while nothing is processed yet.
         let relays = runs.map { AlertRelayRun($0) }
-        for relay in relays { relay.start() }
+        for relay in relays { try relay.start() }
         let housekeeping = Housekeeping(
           address, for: runs, rangeSeconds: (parseDuration(keepRanges) ?? 2_592_000_000_000) / 1_000_000)
-        housekeeping.start()
+        try housekeeping.start()
         defer { housekeeping.stop() }
+        for run in runs { run.start() }
+        for archive in archives { archive.start() }
         try wait(for: runs, archives, start: start)
         finish(relays)
         try finish(archives)
@@ -196,6 +197,10 @@ struct ProcessCommand: ParsableCommand {
     return " for \(shareText(share)) of the keys and \(control.number) for the others"
   }
 
+  /// How long a Kafka client may take to come up: librdkafka waits for ever for its own threads where the system had no memory
+  /// for one of them.
+  private static let clientPatience = Duration.seconds(60)
+
   /// Shows progress until all runs have ended or one has failed.
   private func wait(for runs: [PipelineRun], _ archives: [ArchiveRun], start: ContinuousClock.Instant) throws {
     var announced: Set<Int> = []
@@ -244,6 +249,13 @@ struct ProcessCommand: ParsableCommand {
         refused[index] = status.refusedVersion
       }
       show(archives, &shown)
+      let lacksClient =
+        statuses.contains { !$0.hasClient && !$0.isFinished }
+        || archives.map(\.status).contains { !$0.hasClient && !$0.isFinished }
+      if lacksClient, start.duration(to: .now) > Self.clientPatience {
+        throw Failure.failed(
+          "a Kafka client has not come up in \(Self.clientPatience.components.seconds) s; memory or threads may be short")
+      }
       if statuses.allSatisfy(\.isFinished) { return }
       if Interruption.isRequested || statuses.contains(where: { $0.failure != nil }) {
         for run in runs { run.stop() }
