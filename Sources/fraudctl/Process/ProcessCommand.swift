@@ -254,7 +254,8 @@ struct ProcessCommand: ParsableCommand {
         || archives.map(\.status).contains { !$0.hasClient && !$0.isFinished }
       if lacksClient, start.duration(to: .now) > Self.clientPatience {
         throw Failure.failed(
-          "a Kafka client has not come up in \(Self.clientPatience.components.seconds) s; memory or threads may be short")
+          "a Kafka client has not come up in \(Self.clientPatience.components.seconds) s; memory or threads may be short"
+        )
       }
       if statuses.allSatisfy(\.isFinished) { return }
       if Interruption.isRequested || statuses.contains(where: { $0.failure != nil }) {

@@ -113,61 +113,31 @@ struct ProcessOutputTests {
     }
   }
 
-  private static func text(_ line: String, _ key: String) -> String {
+  static func text(_ line: String, _ key: String) -> String {
     let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
     return object?[key] as? String ?? ""
   }
 
   @Test func aTopicOfAlertsIsFollowedWhileItRuns() async throws {
     try await onThread {
-      let folder = try TestSite.makeFolder()
-      defer { try? FileManager.default.removeItem(atPath: folder) }
-      let database = TestDatabase(url: try TestSite.makeDatabase())
-      _ = try Program.run(["database", "migrate", "--database", database.url])
-      func apply(_ topic: String?) throws {
-        let text = """
-          name: p
-          kafka_topic: payments
-          \(topic.map { "alerts_topic: \($0)" } ?? "")
-          schema: [{name: id, type: string, nullable: false}, {name: amount, type: float, nullable: false}]
-          event_id: id
-          rules: [{id: every, rule_expression: "amount > 0"}]
-          """
-        try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/p.yaml"))
-        let applied = try Program.run(["pipeline", "apply", folder + "/p.yaml", "--database", database.url])
-        #expect(applied.code == 0, "\(applied)")
-      }
-      let broker = try TestBroker()
-      for topic in ["payments", "first", "second"] { try broker.createTopic(named: topic, partitions: 1) }
-      func send(_ ids: Range<Int>) throws {
-        try TestSite.send(
-          ids.map { Array(#"{"id": "\#($0)", "amount": 5}"#.utf8) }, to: "payments", partitions: 1, of: broker)
-      }
-      try apply(nil)
-      let run = try Program([
-        "process", "--pipeline", "p", "--brokers", broker.bootstrapServers, "--database", database.url,
-      ])
-      func settled(_ count: Int) throws -> Bool {
-        try until(60) {
-          try database.count("SELECT count(*) FROM fraud.alerts") == count
-            && database.count("SELECT count(*) FROM fraud.alert_outbox") == 0
-        }
-      }
-      try send(0..<10)
-      #expect(try settled(10), "\(run.errors)")
+      let site = try AlertsSite(topics: ["first", "second"])
+      defer { site.remove() }
+      try site.apply(alertsTopic: nil)
+      let run = try site.process("one")
+      try site.send(0..<10)
+      #expect(try site.isSettled(10, or: run), "\(run.errors)")
       for (number, topic) in ["first", "second"].enumerated() {
-        try apply(topic)
+        try site.apply(alertsTopic: topic)
         #expect(until(60) { run.errors.contains("p: version \(number + 2) in force") }, "\(run.errors)")
-        try send((number + 1) * 10..<(number + 2) * 10)
-        #expect(try settled((number + 2) * 10), "\(run.errors)")
+        try site.send((number + 1) * 10..<(number + 2) * 10)
+        #expect(try site.isSettled((number + 2) * 10, or: run), "\(run.errors)")
       }
       run.send(SIGTERM)
       #expect(run.wait().code == 0, "\(run.errors)")
       for (topic, version) in [("first", 2), ("second", 3)] {
-        let ids = try database.text("SELECT alert_id FROM fraud.alerts WHERE pipeline_version = \(version)")
-          .split(separator: "\n").map(String.init)
-        #expect(ids.count == 10)
-        #expect(try Self.read(topic, 10, broker).map { Self.text($0.value, "alert_id") }.sorted() == ids.sorted())
+        let kept = try site.kept(version: version)
+        #expect(kept.count == 10)
+        #expect(try site.published(topic, 10) == kept)
       }
     }
   }
@@ -177,55 +147,33 @@ struct ProcessOutputTests {
   @Test(.enabled(if: TestBroker.isCluster, "KAFKA_BOOTSTRAP_SERVERS names no cluster"))
   func killedAndWokenRelaysPublishEachAlertOnce() async throws {
     try await onThread {
-      let folder = try TestSite.makeFolder()
-      defer { try? FileManager.default.removeItem(atPath: folder) }
-      let database = TestDatabase(url: try TestSite.makeDatabase())
-      _ = try Program.run(["database", "migrate", "--database", database.url])
-      let text = """
-        name: p
-        kafka_topic: payments
-        alerts_topic: relayed
-        schema: [{name: id, type: string, nullable: false}, {name: amount, type: float, nullable: false}]
-        event_id: id
-        rules: [{id: every, rule_expression: "amount > 0"}]
-        """
-      try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/p.yaml"))
-      let broker = try TestBroker()
-      for topic in ["payments", "relayed", "relayed-progress"] { try broker.createTopic(named: topic, partitions: 1) }
+      let site = try AlertsSite(topics: ["relayed"])
+      defer { site.remove() }
+      try site.apply(alertsTopic: "relayed")
       let count = 20_000
-      try TestSite.send(
-        (0..<count).map { Array(#"{"id": "\#($0)", "amount": 5}"#.utf8) }, to: "payments", partitions: 1, of: broker)
-      func process(_ group: String, _ more: String...) throws -> Program {
-        try Program(
-          [
-            "process", "--pipeline", folder + "/p.yaml", "--brokers", broker.bootstrapServers, "--database",
-            database.url, "--group", broker.group(group), "--commit-events", "200",
-          ] + more)
-      }
-      func alerts() throws -> Int { try database.count("SELECT count(*) FROM fraud.alerts") }
+      try site.send(0..<count)
       var random = SystemRandomNumberGenerator()
       for attempt in 0..<6 {
-        let before = try alerts()
-        let run = try process("kill-\(attempt)")
-        #expect(try until(90) { try !run.isRunning || alerts() > before || before == count }, "\(run.errors)")
+        let before = try site.alertCount
+        let run = try site.process("kill-\(attempt)", "--commit-events", "200")
+        #expect(try until(90) { try !run.isRunning || site.alertCount > before || before == count }, "\(run.errors)")
         usleep(UInt32.random(in: 0..<300_000, using: &random))
         run.send(SIGKILL)
         _ = run.wait()
       }
       // One that sleeps in the midst of it while another goes on, and wakes.
-      let sleeper = try process("sleeper")
+      let sleeper = try site.process("sleeper", "--commit-events", "200")
       usleep(UInt32.random(in: 3_500_000..<5_000_000, using: &random))
       sleeper.send(SIGSTOP)
-      let last = try process("last", "--until-end").wait()
+      let last = try site.process("last", "--commit-events", "200", "--until-end").wait()
       sleeper.send(SIGCONT)
       #expect(last.code == 0, "\(last.errors)")
       sleeper.send(SIGTERM)
       _ = sleeper.wait()
-      let ids = try database.text("SELECT alert_id FROM fraud.alerts").split(separator: "\n").map(String.init)
-      #expect(ids.count == count)
-      let published = try Self.read("relayed", count, broker).map { Self.text($0.value, "alert_id") }
-      #expect(published.count == count && published.sorted() == ids.sorted())
-      #expect(try database.count("SELECT count(*) FROM fraud.alert_outbox") == 0)
+      let kept = try site.kept(version: 1)
+      #expect(kept.count == count)
+      #expect(try site.published("relayed", count) == kept)
+      #expect(try site.database.count("SELECT count(*) FROM fraud.alert_outbox") == 0)
     }
   }
 
