@@ -54,21 +54,24 @@ let package = Package(
       ],
       swiftSettings: settings),
     // The deterministic simulation of the processor: `Scripts/simulate`.
-    .executableTarget(name: "simulate", dependencies: ["FraudCore"], path: "Tests/Simulation", swiftSettings: settings),
+    .executableTarget(
+      name: "simulate", dependencies: ["FraudCore", "TestRandom"], path: "Tests/Simulation", swiftSettings: settings),
+    .target(name: "TestRandom", path: "Tests/TestRandom", swiftSettings: settings),
     .target(
       name: "TestBrokers", dependencies: ["FraudKafka"], path: "Tests/TestBrokers", swiftSettings: settings),
     .testTarget(name: "SimulationTests", dependencies: ["FraudCore", "simulate"], swiftSettings: settings),
     .testTarget(
-      name: "FraudCoreTests", dependencies: ["FraudCore"], exclude: ["Cases"],
+      name: "FraudCoreTests", dependencies: ["FraudCore", "TestRandom"], exclude: ["Cases"],
       swiftSettings: settings),
     .testTarget(
       name: "FraudKafkaTests", dependencies: ["FraudCore", "FraudKafka", "CRdkafka", "TestBrokers"],
       swiftSettings: settings),
-    .testTarget(name: "FraudStoreTests", dependencies: ["FraudCore", "FraudStore"], swiftSettings: settings),
+    .testTarget(
+      name: "FraudStoreTests", dependencies: ["FraudCore", "FraudStore", "TestRandom"], swiftSettings: settings),
     .testTarget(
       name: "FraudctlTests",
       dependencies: [
-        "FraudCore", "FraudKafka", "FraudStore", "TestBrokers", "fraudctl",
+        "FraudCore", "FraudKafka", "FraudStore", "TestBrokers", "TestRandom", "fraudctl",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

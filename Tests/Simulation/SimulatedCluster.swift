@@ -1,4 +1,5 @@
 import FraudCore
+import TestRandom
 
 /// A record of a topic; no value is a tombstone.
 struct SimulatedRecord {
@@ -91,7 +92,7 @@ final class SimulatedCluster {
 final class SimulatedSource: RecordSource {
   private let cluster: SimulatedCluster
   let member: Int
-  private var random: SimulatedRandom
+  private var random: SeededGenerator
   private var positions: [TopicPartition: Int] = [:]
   private var paused: Set<TopicPartition> = []
   private var ended: Set<TopicPartition> = []
@@ -99,7 +100,7 @@ final class SimulatedSource: RecordSource {
   init(_ cluster: SimulatedCluster, member: Int, seed: UInt64) {
     self.cluster = cluster
     self.member = member
-    random = SimulatedRandom(seed: seed)
+    random = SeededGenerator(seed: seed)
     cluster.join(member)
   }
 

@@ -1,5 +1,6 @@
 import FraudCore
 import Synchronization
+import TestRandom
 
 /// What went wrong with a simulated commit.
 struct SimulatedFailure: CommitFailure {
@@ -185,7 +186,7 @@ final class SimulatedDatabase {
   func settle() { former = [] }
 
   /// The server ends without a word and starts again: what was not on its disk is gone, from some transaction on.
-  func fallOver(_ random: inout SimulatedRandom) {
+  func fallOver(_ random: inout SeededGenerator) {
     inFlight = []
     let kept = Int.random(in: 0...former.count, using: &random)
     if kept < former.count {
@@ -386,7 +387,7 @@ final class SimulatedDatabase {
 final class SimulatedCommitter: Committer {
   private let database: SimulatedDatabase
   private let owner: Int
-  private var random: SimulatedRandom
+  private var random: SeededGenerator
   /// Once in how many calls something goes wrong; 0 for never.
   var faults: Int
   /// Once in how many calls the process dies; 0 for never.
@@ -402,7 +403,7 @@ final class SimulatedCommitter: Committer {
     self.owner = owner
     self.faults = faults
     self.deaths = deaths
-    random = SimulatedRandom(seed: seed)
+    random = SeededGenerator(seed: seed)
   }
 
   func takeOwnership(pipelineID: Int, source: EventSource, startOffset: Int64) throws -> PartitionProgress {

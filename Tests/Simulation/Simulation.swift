@@ -1,4 +1,5 @@
 import FraudCore
+import TestRandom
 
 /// One seed's world.
 struct Simulation {
@@ -17,7 +18,7 @@ struct Simulation {
 
   /// What differs from a run without faults, `nil` if nothing does. Every second seed is a pipeline of several topics.
   func difference() throws -> String? {
-    var random = SimulatedRandom(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let world = World(&random, hasStreams: seed & 1 == 1)
     let cluster = SimulatedCluster(topics: world.topics, logs: world.logs(&random))
     if random.oneIn(3) {
@@ -112,7 +113,7 @@ struct Simulation {
   }
 
   /// Some records that kill whoever evaluates them.
-  private func poison(of cluster: SimulatedCluster, _ random: inout SimulatedRandom) -> Set<Life.Place> {
+  private func poison(of cluster: SimulatedCluster, _ random: inout SeededGenerator) -> Set<Life.Place> {
     var places: Set<Life.Place> = []
     for (topic, logs) in zip(cluster.topics, cluster.logs) {
       for (partition, log) in logs.enumerated() where !log.isEmpty {
@@ -127,7 +128,7 @@ struct Simulation {
 
   /// Runs until everything is committed; `nil` if that takes longer than it may.
   private func run(
-    _ cluster: SimulatedCluster, _ world: World, _ random: inout SimulatedRandom
+    _ cluster: SimulatedCluster, _ world: World, _ random: inout SeededGenerator
   ) throws -> SimulatedDatabase? {
     let database = SimulatedDatabase(bug: bug, isDurable: !random.oneIn(3))
     var processors: [SimulatedProcessor] = []
@@ -176,7 +177,7 @@ struct Simulation {
   /// Something goes wrong. Returns whether one more process is to start.
   private func disturb(
     _ processors: inout [SimulatedProcessor], _ cluster: SimulatedCluster, _ database: SimulatedDatabase,
-    _ random: inout SimulatedRandom
+    _ random: inout SeededGenerator
   ) -> Bool {
     switch Int.random(in: 0..<40, using: &random) {
     case 0: return true
@@ -265,7 +266,7 @@ final class SimulatedProcessor {
 
   init(
     _ cluster: SimulatedCluster, _ database: SimulatedDatabase, _ world: World, member: Int, faults: Int, deaths: Int,
-    commitEvents: Int, random: inout SimulatedRandom
+    commitEvents: Int, random: inout SeededGenerator
   ) {
     self.member = member
     self.database = database
@@ -289,7 +290,7 @@ final class SimulatedProcessor {
       default: break
       }
     }
-    var names = SimulatedRandom(seed: random.next())
+    var names = SeededGenerator(seed: random.next())
     var version = versions[database.version - 1]
     if database.bug == .controlForgotten { version = PipelineVersion(version.pipeline, number: version.number) }
     processor = Processor(

@@ -1,4 +1,5 @@
 import FraudCore
+import TestRandom
 
 /// What a seed's topics are and hold.
 struct World {
@@ -12,7 +13,7 @@ struct World {
   /// Whether no topic ever goes on without another.
   var isPatient: Bool { patience > .seconds(1_000_000) }
 
-  init(_ random: inout SimulatedRandom, hasStreams: Bool) {
+  init(_ random: inout SeededGenerator, hasStreams: Bool) {
     topics = hasStreams ? ["payments", "refunds", "visits"] : ["payments"]
     isOrdered = hasStreams && random.oneIn(2)
     let patiences: [Duration] = [.zero, .milliseconds(60), .seconds(2_000_000), .seconds(2_000_000)]
@@ -20,7 +21,7 @@ struct World {
   }
 
   /// The records of every topic and partition.
-  func logs(_ random: inout SimulatedRandom) -> [[[SimulatedRecord]]] {
+  func logs(_ random: inout SeededGenerator) -> [[[SimulatedRecord]]] {
     let partitions = Int.random(in: 1...(hasStreams ? 2 : 3), using: &random)
     return topics.indices.map { topic in
       (0..<partitions).map { _ in
@@ -30,7 +31,7 @@ struct World {
     }
   }
 
-  private func record(_ id: Int, topic: Int, _ random: inout SimulatedRandom) -> SimulatedRecord {
+  private func record(_ id: Int, topic: Int, _ random: inout SeededGenerator) -> SimulatedRecord {
     var record = SimulatedRecord(value: nil, timestampMilliseconds: 1_700_000_000_000 + Int64(id))
     let kind = Int.random(in: 0..<12, using: &random)
     if kind == 0 { return record }

@@ -13,13 +13,11 @@ extension Processor where Store: ~Copyable {
       settleDue = nil
       if held == nil, case .holding = phase { phase = .running }
       return true
-    } catch let failure as any CommitFailure where failure.isUndone {
-      try goBack(to: workers.flatMap(\.partitions), failure, now: now)
-    } catch let failure as any CommitFailure where failure.isFenced {
-      try leave(failure, now: now)
-    } catch let failure as any CommitFailure where failure.isRetryable {
-      settleDue = now + configuration.retryDelay.lowerBound
-      phase = .holding("\(failure)")
+    } catch {
+      if try canRetry(after: error, now: now) {
+        settleDue = now + configuration.retryDelay.lowerBound
+        phase = .holding("\(error)")
+      }
     }
     return false
   }
@@ -89,16 +87,13 @@ extension Processor where Store: ~Copyable {
         for topic in workers[index].streams?.topics ?? [] { offsets[topic.partition] = topic.evaluatedOffset }
       }
       try source.commit(offsets)
-    } catch let failure as any CommitFailure where failure.isUndone {
-      try goBack(to: workers.flatMap(\.partitions), failure, now: now)
-    } catch let failure as any CommitFailure where failure.isFenced {
-      try leave(failure, now: now)
-    } catch let failure as any CommitFailure where failure.isRetryable {
+    } catch {
+      guard try canRetry(after: error, now: now) else { return }
       if held == nil { try source.pause(workers.flatMap(\.partitions)) }
       let delay = min(commit.delay * 2, configuration.retryDelay.upperBound)
       held = HeldCommit(
         unit: commit.unit, bytes: commit.bytes, summary: commit.summary, nextTry: now + commit.delay, delay: delay)
-      phase = .holding("\(failure)")
+      phase = .holding("\(error)")
     }
   }
 }

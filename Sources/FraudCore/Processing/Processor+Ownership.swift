@@ -38,18 +38,13 @@ extension Processor where Store: ~Copyable {
             partition: partition, progress: progress, engine: Engine(inForce),
             configuration: configuration, from: &store, earliestOffset: { try source.earliestOffset(of: $0) }))
       }
-    } catch let failure as any CommitFailure where failure.isRetryable {
+    } catch {
+      guard try canRetry(after: error, partitions: request.partitions, now: now) else { return }
       workers = []
       let delay = min(request.delay * 2, configuration.retryDelay.upperBound)
       wanted = WantedPartitions(partitions: request.partitions, nextTry: now + request.delay, delay: delay)
-      phase = .holding("\(failure)")
+      phase = .holding("\(error)")
       return
-    } catch let failure as any CommitFailure where failure.isUndone {
-      return try goBack(to: request.partitions, failure, now: now)
-    } catch let failure as any CommitFailure where failure.isFenced {
-      return try leave(failure, now: now)
-    } catch let error as StateFormatError {
-      throw unusable(error)
     }
     configuration.failpoint?("owned", 0, nil)
     wanted = nil
@@ -76,15 +71,38 @@ extension Processor where Store: ~Copyable {
     return scored
   }
 
+  /// Does what an error of the store asks for: leaves partitions that are another's, and goes back to where a store is that
+  /// has forgotten commits.
+  ///
+  /// - Parameter partitions: what it is about, where that is not what it owns.
+  /// - Returns: whether the same is to be tried again a little later; if not, it owns nothing any more.
+  /// - Throws: where it cannot go on.
+  mutating func canRetry(
+    after error: any Error, partitions: [TopicPartition]? = nil, now: Duration
+  ) throws -> Bool {
+    if let error = error as? StateFormatError { throw unusable(error) }
+    guard let failure = error as? any CommitFailure else { throw error }
+    if failure.isUndone {
+      try goBack(to: partitions ?? workers.flatMap(\.partitions), failure, now: now)
+    } else if failure.isFenced {
+      try leave(failure, now: now)
+    } else if failure.isRetryable {
+      return true
+    } else {
+      throw error
+    }
+    return false
+  }
+
   /// Leaves partitions that another process has taken.
-  mutating func leave(_ failure: any CommitFailure, now: Duration) throws {
+  private mutating func leave(_ failure: any CommitFailure, now: Duration) throws {
     try drop()
     phase = .fenced("\(failure)")
     fencedUntil = now + configuration.fencedPatience
   }
 
   /// Takes partitions again whose commits the store has forgotten, and reads on where it is now.
-  mutating func goBack(
+  private mutating func goBack(
     to partitions: [TopicPartition], _ failure: any CommitFailure, now: Duration
   ) throws {
     try source.resume(partitions)
@@ -93,7 +111,7 @@ extension Processor where Store: ~Copyable {
     wanted = WantedPartitions(partitions: partitions, nextTry: now, delay: configuration.retryDelay.lowerBound)
   }
 
-  func unusable(_ error: StateFormatError) -> ProcessorError {
+  private func unusable(_ error: StateFormatError) -> ProcessorError {
     let name = pipeline.definition.name
     return ProcessorError(
       code: .state,

@@ -133,13 +133,11 @@ extension Processor where Store: ~Copyable {
       try store.note(notes, of: progress)
       if case .holding = phase { phase = .running }
       return true
-    } catch let failure as any CommitFailure where failure.isRetryable {
-      nextCare = now + configuration.retryDelay.lowerBound
-      phase = .holding("\(failure)")
-    } catch let failure as any CommitFailure where failure.isUndone {
-      try goBack(to: workers.flatMap(\.partitions), failure, now: now)
-    } catch let failure as any CommitFailure where failure.isFenced {
-      try leave(failure, now: now)
+    } catch {
+      if try canRetry(after: error, now: now) {
+        nextCare = now + configuration.retryDelay.lowerBound
+        phase = .holding("\(error)")
+      }
     }
     return false
   }

@@ -174,15 +174,9 @@ public struct Processor<Source: RecordSource, Store: Committer & ~Copyable>: ~Co
       for worker in workers {
         switched.append(try worker.adopting(Engine(version), configuration: configuration, from: &store))
       }
-    } catch let failure as any CommitFailure where failure.isRetryable {
-      nextSwitch = now + configuration.retryDelay.lowerBound
+    } catch {
+      if try canRetry(after: error, now: now) { nextSwitch = now + configuration.retryDelay.lowerBound }
       return
-    } catch let failure as any CommitFailure where failure.isUndone {
-      return try goBack(to: workers.flatMap(\.partitions), failure, now: now)
-    } catch let failure as any CommitFailure where failure.isFenced {
-      return try leave(failure, now: now)
-    } catch let error as StateFormatError {
-      throw unusable(error)
     }
     configuration.failpoint?("switch", 0, nil)
     next = nil

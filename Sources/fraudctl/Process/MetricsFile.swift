@@ -82,6 +82,12 @@ struct MetricsFile {
     each("fraud_pipeline_version", "gauge", "The version in force here.") {
       $0.summary.pipelineVersion.map(Double.init)
     }
+    each("fraud_pipeline_version_share", "gauge", "The share of the keys that it is in force for.") {
+      $0.inForce.control == nil ? 1 : $0.inForce.pipeline.definition.share.map { Double($0) / 10_000 }
+    }
+    each("fraud_pipeline_control_version", "gauge", "The version in force for the other keys.") {
+      $0.inForce.control.map { Double($0.number) }
+    }
     return text.text
   }
 }

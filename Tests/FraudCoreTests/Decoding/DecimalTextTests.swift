@@ -1,3 +1,4 @@
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -34,7 +35,7 @@ func roundsHardNumbersAsTheStandardLibraryDoes(text: String) {
 
 @Test func roundsRandomNumbersAsTheStandardLibraryDoes() {
   let seed: UInt64 = 0x5EED_0001
-  var random = SplitMix(state: seed)
+  var random = SeededGenerator(seed: seed)
   for round in 0..<60_000 {
     var text = random.next() % 2 == 0 ? "-" : ""
     switch round % 4 {

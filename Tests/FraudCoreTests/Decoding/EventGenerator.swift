@@ -1,13 +1,15 @@
+import TestRandom
+
 @testable import FraudCore
 
 /// Random schemas and events for the differential tests: mostly regular, as a producer writes them, and in every way not.
 struct EventGenerator {
-  var random: SplitMix
+  var random: SeededGenerator
   var schema = Schema(fields: [])
   private var order: [Int] = []
 
   init(seed: UInt64) {
-    random = SplitMix(state: seed)
+    random = SeededGenerator(seed: seed)
     schema = makeSchema()
     order = Array(schema.fields.indices)
   }

@@ -1,3 +1,4 @@
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -45,7 +46,7 @@ private func definition(_ members: String) throws -> FeatureDefinition {
 }
 
 private func randomTopicEvents(_ count: Int, seed: UInt64, disorder: Int64) -> [TopicEvent] {
-  var generator = SplitMix(state: seed &* 31)
+  var generator = SeededGenerator(seed: seed &* 31)
   return randomEvents(count, seed: seed, disorder: disorder).map { event in
     TopicEvent(topic: Int.random(in: 0..<3, using: &generator), event: event)
   }
@@ -209,7 +210,7 @@ func streamsAgreeWithTheNaiveList(window: String, disorder: Int64) throws {
 @Test func eventsOfOtherKeysMayComeInAnyOrder() throws {
   let pipeline = try pipeline(eachFeature(window: #", "window": "40m""#), lateness: "100d")
   let events = randomTopicEvents(150, seed: 4, disorder: 0).filter { $0.event.key != nil }
-  var generator = SplitMix(state: 77)
+  var generator = SeededGenerator(seed: 77)
   func byKey(_ events: [TopicEvent]) throws -> [Int64: [[FieldValue?]]] {
     var engine = Engine(pipeline)
     var rows: [Int64: [[FieldValue?]]] = [:]
@@ -392,7 +393,7 @@ func mistakesOfStreamsAreNamed(stream: String, message: String) throws {
 @Test func topicsMeetInTheOrderOfTheirTimes() throws {
   let pipeline = try pipeline([#""function": "count", "by": "key""#])
   for seed in 1...8 as ClosedRange<UInt64> {
-    var generator = SplitMix(state: seed)
+    var generator = SeededGenerator(seed: seed)
     var now: Int64 = 0
     // Times of each topic; many are equal.
     var events: [(time: Int64, topic: Int)] = []

@@ -1,3 +1,4 @@
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -97,7 +98,7 @@ func restoredAtEveryPositionGoesOnAsBefore(limits: StateLimits) throws {
     var other = FeatureState(program)
     #expect(throws: StateFormatError.self) { try other.apply(Array(bytes[..<count])) }
   }
-  var generator = SplitMix(state: 77)
+  var generator = SeededGenerator(seed: 77)
   for _ in 0..<2_000 {
     var broken = bytes
     for _ in 0..<Int.random(in: 1...4, using: &generator) {

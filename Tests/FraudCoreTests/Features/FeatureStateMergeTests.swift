@@ -1,3 +1,4 @@
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -52,7 +53,7 @@ func mergedStatesGoOnAsOne(seed: UInt64) throws {
   try #require(problems.isEmpty, "\(problems)")
   let all = events(260, seed: seed, keys: 4)
   let (head, tail) = (Array(all[..<180]), Array(all[180...]))
-  var generator = SplitMix(state: seed)
+  var generator = SeededGenerator(seed: seed)
   let sides = head.map { _ in Int.random(in: 0..<3, using: &generator) == 0 }
   var merged = state(program, zip(head, sides).filter(\.1).map(\.0))
   let other = state(program, zip(head, sides).filter { !$0.1 }.map(\.0), seed: 5)

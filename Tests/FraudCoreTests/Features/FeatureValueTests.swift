@@ -1,3 +1,4 @@
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -35,7 +36,7 @@ private func features(window: String) -> String {
 }
 
 func randomEvents(_ count: Int, seed: UInt64, disorder: Int64, keys: Int64 = 3) -> [TestEvent] {
-  var generator = SplitMix(state: seed)
+  var generator = SeededGenerator(seed: seed)
   var now: Int64 = 1_700_000_000_000_000
   return (0..<count).map { _ in
     now += Int64.random(in: 0...6, using: &generator) * 60_000_000

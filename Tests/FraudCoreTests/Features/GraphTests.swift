@@ -1,3 +1,4 @@
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -35,7 +36,7 @@ private let features = #"""
   """#
 
 private func events(_ count: Int, seed: UInt64) -> [TestEvent] {
-  var generator = SplitMix(state: seed)
+  var generator = SeededGenerator(seed: seed)
   return (0..<count).map { index in
     TestEvent(
       key: Int.random(in: 0..<8, using: &generator) == 0 ? nil : Int64.random(in: 0..<60, using: &generator),

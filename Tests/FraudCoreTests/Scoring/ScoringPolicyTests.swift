@@ -1,3 +1,4 @@
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -77,7 +78,7 @@ private func members(of mask: Int, count: Int = 5) -> [Int] { (0..<count).filter
 @Test(arguments: [ScoringDefinition.Policy.any, .points, .weighted, .evaluable])
 func isMonotoneAndIndependentOfOrder(policy kind: ScoringDefinition.Policy) throws {
   let seed: UInt64 = 0x5EED
-  var generator = SplitMix(state: seed)
+  var generator = SeededGenerator(seed: seed)
   for _ in 0..<60 {
     let count = Int.random(in: 1...7, using: &generator)
     let rules = (0..<count).map { index in
@@ -110,7 +111,7 @@ func isMonotoneAndIndependentOfOrder(policy kind: ScoringDefinition.Policy) thro
 }
 
 @Test func decidesManyRowsAsOneByOne() throws {
-  var generator = SplitMix(state: 7)
+  var generator = SeededGenerator(seed: 7)
   let definition = ScoringDefinition(policy: .evaluable, threshold: 6_000, overrides: [("B", .block), ("T", .allow)])
   let policy = try ScoringPolicy(definition, rules: s2)
   var scratch = ScoringScratch()
@@ -179,18 +180,5 @@ extension Score {
     case .basisPoints(let count), .points(let count): count
     case .probability: 0
     }
-  }
-}
-
-/// Sebastiano Vigna's SplitMix64, so that a seed gives the same test everywhere.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
   }
 }

@@ -1,3 +1,5 @@
+import TestRandom
+
 @testable import FraudCore
 
 /// Random well-typed expressions of the rule language, and random rows to evaluate them on.

@@ -1,4 +1,5 @@
 import Foundation
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -35,7 +36,7 @@ import Testing
   }
 
   static func archiver(
-    _ root: String, _ random: SplitMix, generation: String = "g", lease: Int = .max
+    _ root: String, _ random: SeededGenerator, generation: String = "g", lease: Int = .max
   ) throws -> Archiver<ScriptedSource> {
     let pipeline = try Pipeline(DefinitionValue(json: Array(pipelineText.utf8)))
     let settings = ArchiveWriter.Settings(
@@ -46,7 +47,7 @@ import Testing
       retryDelay: .milliseconds(20))
   }
 
-  static func run(_ root: String, _ random: SplitMix) throws {
+  static func run(_ root: String, _ random: SeededGenerator) throws {
     var archiver = try archiver(root, random)
     var now = Duration.zero
     while !archiver.isAtEnd {
@@ -68,17 +69,17 @@ import Testing
   @Test(arguments: 0..<6 as Range<UInt64>)
   func crashesLeaveNoTrace(seed: UInt64) throws {
     try ArchiveTests.withFolder { clean in
-      try Self.run(clean, SplitMix(seed: 0))
+      try Self.run(clean, SeededGenerator(seed: 0))
       let expected = try Self.content(clean)
       #expect(expected.count == 10)
       let verification = try ArchiveDirectory(root: clean).verify()
       #expect(verification.problems.isEmpty && verification.rowCount == 2 * (900 - 34))
       try ArchiveTests.withFolder { root in
-        var random = SplitMix(seed: seed)
+        var random = SeededGenerator(seed: seed)
         for _ in 0..<8 {
           // A process that dies after some steps, or whose partitions are taken away in the middle.
           var archiver = try Self.archiver(
-            root, SplitMix(seed: random.next()), lease: Int.random(in: 1...30, using: &random))
+            root, SeededGenerator(seed: random.next()), lease: Int.random(in: 1...30, using: &random))
           var now = Duration.zero
           for _ in 0..<Int.random(in: 1...40, using: &random) {
             try archiver.step(now: now)
@@ -93,13 +94,13 @@ import Testing
 
   @Test func aFullDiskIsWaitedFor() throws {
     try ArchiveTests.withFolder { clean in
-      try Self.run(clean, SplitMix(seed: 0))
+      try Self.run(clean, SeededGenerator(seed: 0))
       try ArchiveTests.withFolder { root in
         // A file where the folder should be: nothing can be created.
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         let block = "\(root)/raw_transactions"
         try Data().write(to: URL(filePath: block))
-        var archiver = try Self.archiver(root, SplitMix(seed: 1))
+        var archiver = try Self.archiver(root, SeededGenerator(seed: 1))
         var now = Duration.zero
         for _ in 0..<20 {
           try archiver.step(now: now)
@@ -123,8 +124,8 @@ import Testing
 
   @Test func anEarlierTopicOfTheNameIsNotContinued() throws {
     try ArchiveTests.withFolder { root in
-      try Self.run(root, SplitMix(seed: 0))
-      var archiver = try Self.archiver(root, SplitMix(seed: 0), generation: "another")
+      try Self.run(root, SeededGenerator(seed: 0))
+      var archiver = try Self.archiver(root, SeededGenerator(seed: 0), generation: "another")
       #expect(throws: StoreError.self) { for _ in 0..<5 { try archiver.step(now: .zero) } }
     }
   }
@@ -139,7 +140,7 @@ struct ScriptedSource: RecordSource {
   }
 
   let log: [TopicPartition: [Record]]
-  var random: SplitMix
+  var random: SeededGenerator
   /// Polls after which the partitions are taken away, and given back at the next one.
   var lease: Int
   private var polls = 0
@@ -147,7 +148,7 @@ struct ScriptedSource: RecordSource {
   private var next: [TopicPartition: Int64] = [:]
   private var paused: Set<TopicPartition> = []
 
-  init(log: [TopicPartition: [Record]], random: SplitMix, lease: Int) {
+  init(log: [TopicPartition: [Record]], random: SeededGenerator, lease: Int) {
     self.log = log
     self.random = random
     self.lease = lease

@@ -1,3 +1,4 @@
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -9,7 +10,7 @@ import Testing
   func damagedFilesNeverTrap(seed: UInt64) throws {
     let events = RandomEvents(seed: seed, rowCount: 200)
     let original = try ParquetRoundTripTests.write(events.batches(), events.schema)
-    var random = SplitMix(seed: seed)
+    var random = SeededGenerator(seed: seed)
     var refused = 0
     for _ in 0..<150 {
       if !Self.reads(Self.damaged(original, &random), events.schema) { refused += 1 }
@@ -27,7 +28,7 @@ import Testing
       .filter { $1.dictionaryPageOffset == nil && $1.compressedByteCount > 3_000 }
     try #require(!chunks.isEmpty)
     let values = try chunks.map { try Self.values(original, $0.offset, looksAtChecksums: true) }
-    var random = SplitMix(seed: 47)
+    var random = SeededGenerator(seed: 47)
     var (wrong, refused) = (0, 0)
     for round in 0..<60 {
       var bytes = original
@@ -56,7 +57,7 @@ import Testing
   }
 
   /// One to four changes, most of them in the footer, where they do most.
-  static func damaged(_ original: [UInt8], _ random: inout SplitMix) -> [UInt8] {
+  static func damaged(_ original: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
     var bytes = original
     for _ in 0..<Int.random(in: 1...4, using: &random) {
       let inFooter = Int.random(in: 0..<4, using: &random) > 0

@@ -1,20 +1,6 @@
+import TestRandom
+
 @testable import FraudCore
-
-/// Numbers from a seed, the same on every machine. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number
-/// generators", 2014.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
 
 /// Events of random schemas whose columns are as unlike as data are: constant, few values, rising, arbitrary, mostly
 /// NULL, with the awkward values of each type.
@@ -24,7 +10,7 @@ struct RandomEvents {
   let rows: [[FieldValue?]]
 
   init(seed: UInt64, rowCount: Int) {
-    var random = SplitMix(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let fieldCount = Int.random(in: 1...8, using: &random)
     var fields: [Field] = []
     var columns: [[FieldValue?]] = []
@@ -47,7 +33,7 @@ struct RandomEvents {
   }
 
   private static func value(
-    _ type: FieldType, shape: Int, last: Int64, _ random: inout SplitMix
+    _ type: FieldType, shape: Int, last: Int64, _ random: inout SeededGenerator
   ) -> FieldValue {
     let number: Int64
     switch shape {

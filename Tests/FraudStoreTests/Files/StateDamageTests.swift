@@ -1,4 +1,5 @@
 import Foundation
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -13,11 +14,11 @@ import Testing
   let source = EventSource(topic: "payments", generation: "dev", partition: 0)
 
   /// What a bucket's bytes are like: some of them repeat, some do not.
-  private static func content(_ random: inout SplitMix, count: Int) -> [UInt8] {
+  private static func content(_ random: inout SeededGenerator, count: Int) -> [UInt8] {
     (0..<count).map { $0 % 16 < 8 ? UInt8($0 / 64 & 0xFF) : .random(in: 0...255, using: &random) }
   }
 
-  private static func damaged(_ original: [UInt8], round: Int, _ random: inout SplitMix) -> [UInt8] {
+  private static func damaged(_ original: [UInt8], round: Int, _ random: inout SeededGenerator) -> [UInt8] {
     var bytes = original
     switch round % 8 {
     case 6: bytes.removeLast(bytes.count - min(bytes.count - 1, round / 8 * 1_024 % bytes.count))
@@ -35,7 +36,7 @@ import Testing
   @Test(arguments: [true, false])
   func copiesAreNotTakenForWhatTheyAreNot(looksAtChecksums: Bool) throws {
     let seed: UInt64 = 26
-    var random = SplitMix(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let folder = NSTemporaryDirectory() + "/fraud-damage-\(UniqueID.random())"
     defer { try? FileManager.default.removeItem(atPath: folder) }
     var cache = StateCache(root: folder, owner: .random(), warn: { _ in })
@@ -77,7 +78,7 @@ import Testing
   @Test(arguments: [true, false])
   func rowsAreNotTakenForWhatTheyAreNot(looksAtChecksums: Bool) throws {
     let seed: UInt64 = 27
-    var random = SplitMix(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let content = Self.content(&random, count: 6_000)
     let blob = try StateRows.compressed(content)
     let checksum = StateRows.checksum(blob)

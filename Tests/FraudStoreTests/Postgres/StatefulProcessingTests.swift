@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestRandom
 import Testing
 
 @testable import FraudCore
@@ -74,7 +75,7 @@ private struct MemorySource: RecordSource {
   }
 
   private let log: [[UInt8]] = {
-    var random = SplitMix(seed: 7)
+    var random = SeededGenerator(seed: 7)
     return (0..<3_000).map { id in
       let event = """
         {"id": \(Int.random(in: 0..<30, using: &random) == 0 ? id / 2 : id), "at": \(1_700_000_000 + id * 2), \
@@ -237,7 +238,7 @@ private struct MemorySource: RecordSource {
     defer { copies.remove() }
     try process(pipeline, steps: 28, copies: copies)
     let state = try readBack(pipeline).snapshot()
-    var random = SplitMix(seed: 26)
+    var random = SeededGenerator(seed: 26)
     for round in 0..<32 {
       let files = try copies.files()
       let (name, other) = (files.randomElement(using: &random) ?? "", files.randomElement(using: &random) ?? "")

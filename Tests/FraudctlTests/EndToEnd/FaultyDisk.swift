@@ -2,6 +2,7 @@ import Foundation
 import FraudCore
 import FraudStore
 import Synchronization
+import TestRandom
 import Testing
 
 /// `Tests/FaultyDisk/faulty-disk.c`, which stands between a program and the files below one folder. Linux only: elsewhere
@@ -69,25 +70,10 @@ enum FaultyDisk {
     let wish = ProcessInfo.processInfo.environment["FRAUD_FILE_FAULTS"]
     if wish == "all" { return faults }
     let seed = wish.flatMap { UInt64($0) } ?? .random(in: 0...UInt64(UInt32.max))
-    var random = SplitMix(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let chosen = Array(faults.shuffled(using: &random).prefix(count))
     print("file faults of seed \(seed): \(chosen)")
     return chosen
-  }
-}
-
-/// Sebastiano Vigna's generator: tests print its seed.
-struct SplitMix: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }
 

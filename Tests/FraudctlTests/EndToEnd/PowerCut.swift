@@ -1,4 +1,5 @@
 import Foundation
+import TestRandom
 
 /// What a power cut may leave of a folder, by the journal of `faulty-disk.c`.
 ///
@@ -59,7 +60,7 @@ struct PowerCut {
 
   /// Makes a folder of what is left after the cut of this seed; the same for the same seed.
   func strike(seed: UInt64, into copy: String) throws {
-    var random = SplitMix(seed: seed)
+    var random = SeededGenerator(seed: seed)
     if FileManager.default.fileExists(atPath: root) {
       try FileManager.default.copyItem(atPath: root, toPath: copy)
     } else {
@@ -118,7 +119,7 @@ struct PowerCut {
   }
 
   /// The changes of each folder that the cut takes back, by their places.
-  private func losses(_ random: inout SplitMix) -> [(folder: String, lost: [Int])] {
+  private func losses(_ random: inout SeededGenerator) -> [(folder: String, lost: [Int])] {
     // Folders first that are nearer to the root: what lay in one that is gone is gone.
     let folders = changes.keys.sorted()
     var lost: [String: Set<Int>] = [:]

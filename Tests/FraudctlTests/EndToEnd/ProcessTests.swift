@@ -182,12 +182,7 @@ struct ProcessTests {
           ], environment: ["FRAUD_FAILPOINT": "poison:dreadful"]
         ).wait()
       }
-      for crash in 0..<3 {
-        let outcome = try start("crash-\(crash)")
-        #expect(outcome.code == -SIGKILL, "\(outcome.errors)")
-      }
-      let outcome = try start("third restart")
-      #expect(outcome.code == 0, "\(outcome.errors)")
+      try expectIsolation(start)
       let rejected = try database.text(
         #"SELECT "partition", "offset", reason, convert_from(payload, 'UTF8') FROM fraud.rejected_events"#)
       #expect(rejected == #"1|15|crashed_worker|{"id": "31", "text": "dreadful"}"#)

@@ -73,12 +73,13 @@ struct SharedVersionTests {
       try Program.run(arguments + ["--database", database.url])
     }
 
+    var metrics: String { folder + "/metrics.prom" }
+
     func process(_ group: String, failpoint: String? = nil) throws -> Program {
       try Program(
         [
           "process", "--pipeline", "p", "--brokers", broker.bootstrapServers, "--database", database.url, "--group",
-          broker.group(group),
-          "--commit-events", "20",
+          broker.group(group), "--commit-events", "20", "--metrics-file", metrics,
         ], environment: failpoint.map { ["FRAUD_FAILPOINT": $0] } ?? [:])
     }
 
@@ -314,6 +315,15 @@ struct SharedVersionTests {
         let json = try Program.run(command + ["--database", site.database.url, "--json"])
         #expect(json.output.contains(#""share":0.4,"control_version":4"#), "\(json)")
       }
+      let samples = [
+        #"fraud_pipeline_version{pipeline="p"} 5"#, #"fraud_pipeline_version_share{pipeline="p"} 0.4"#,
+        #"fraud_pipeline_control_version{pipeline="p"} 4"#,
+      ]
+      #expect(
+        until(10) {
+          let text = (try? String(contentsOfFile: site.metrics, encoding: .utf8)) ?? ""
+          return samples.allSatisfy { text.contains($0 + "\n") }
+        })
       let history = try site.fraudctl("pipeline", "history", "p")
       #expect(history.output.contains("in force for 40 % of the keys"), "\(history)")
       #expect(history.output.contains("in force for the others") && history.output.contains("for 50 % beside 1"))

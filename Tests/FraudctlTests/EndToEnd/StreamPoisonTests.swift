@@ -56,12 +56,7 @@ struct StreamPoisonTests {
           ], environment: ["FRAUD_FAILPOINT": "\(kind):dreadful"]
         ).wait()
       }
-      for crash in 0..<3 {
-        let outcome = try start("crash-\(crash)")
-        #expect(outcome.code == -SIGKILL, "\(outcome.errors)")
-      }
-      let outcome = try start("third restart")
-      #expect(outcome.code == 0, "\(outcome.errors)")
+      try expectIsolation(start)
       let rejected = try database.text(
         #"SELECT topic, "partition", "offset", reason, convert_from(payload, 'UTF8') LIKE '%dreadful%' FROM fraud.rejected_events"#
       )

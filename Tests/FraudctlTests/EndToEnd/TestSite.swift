@@ -4,6 +4,7 @@ import FraudKafka
 import FraudStore
 import Synchronization
 import TestBrokers
+import Testing
 
 @testable import fraudctl
 
@@ -127,6 +128,18 @@ struct TestDatabase {
       text("SELECT event_id, rule_id FROM fraud.alerts WHERE pipeline = '\(pipeline)'").split(separator: "\n")
         .map(String.init))
   }
+}
+
+/// A record kills three owners, and the fourth goes to the end without it.
+///
+/// - Parameter start: runs a process in a group of that name.
+func expectIsolation(_ start: (_ group: String) throws -> Program.Outcome) rethrows {
+  for crash in 0..<3 {
+    let outcome = try start("crash-\(crash)")
+    #expect(outcome.code == -SIGKILL, "\(outcome.errors)")
+  }
+  let outcome = try start("third restart")
+  #expect(outcome.code == 0, "\(outcome.errors)")
 }
 
 /// The event and rule of every alert that `score` wrote.
