@@ -56,7 +56,9 @@ public final class KafkaAdmin {
 
   /// Creates a topic and waits until the controller has done so.
   ///
-  /// - Parameter settings: the topic's own properties, such as `cleanup.policy`.
+  /// - Parameters:
+  ///   - replicationFactor: -1 for the cluster's default, which brokers know from 2.4 on.
+  ///   - settings: the topic's own properties, such as `cleanup.policy`.
   /// - Throws: ``KafkaError``, also when the topic exists.
   public func createTopic(
     named name: String, partitions: Int, replicationFactor: Int = 1, settings: [String: String] = [:]

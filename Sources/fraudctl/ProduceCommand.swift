@@ -16,11 +16,18 @@ struct ProduceCommand: ParsableCommand {
       EXAMPLES
         fraudctl produce --topic transactions --input events.ndjson --key customer_id
         fraudctl produce --topic transactions --input events.csv --pipeline pipeline.yaml --key card --rate 1000
+        fraudctl produce --topic transactions --partitions 8 --input events.ndjson.zst --key card --brokers kafka:9092
         tail -f events.ndjson | fraudctl produce --topic transactions --brokers kafka:9092
       """)
 
-  @Option(help: "The topic, which must exist.")
+  @Option(help: "The topic.")
   var topic: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Create the topic with so many partitions where there is none, replicated as the cluster's default says (default: it must "
+        + "exist).", valueName: "n"))
+  var partitions: Int?
 
   @Option(help: ArgumentHelp("A file, also packed as .zst, or - for stdin. May be repeated.", valueName: "file|-"))
   var input: [String] = ["-"]
@@ -58,6 +65,7 @@ struct ProduceCommand: ParsableCommand {
 
   func validate() throws {
     if let rate, !(rate > 0 && rate.isFinite) { throw ValidationError("--rate must be more than 0") }
+    if let partitions, partitions < 1 { throw ValidationError("--partitions must be at least 1") }
     if schema != nil, pipeline != nil { throw ValidationError("--schema and --pipeline exclude each other") }
   }
 
@@ -69,6 +77,7 @@ struct ProduceCommand: ParsableCommand {
       let inputs = try input.map { try MessageInput(path: $0, format: inputFormat, schema: schema) }
       let connection = try brokers.connection(data: place.data)
       let admin = try KafkaAdmin(connection)
+      if let partitions { try admin.ensureTopic(named: topic, partitions: partitions) }
       let target = try admin.existingTopic(named: topic)
       let followed = try follow.map { try FollowedGroup($0, connection, admin, target) }
       let loss = try DevBrokerLoss(admin, target)

@@ -361,16 +361,3 @@ private struct ReplaySummary: Encodable {
     return text
   }
 }
-
-extension KafkaAdmin {
-  /// A topic that must be there.
-  func existingTopic(named name: String) throws -> TopicDescription {
-    do throws(KafkaError) {
-      return try topic(named: name)
-    } catch {
-      guard error.code == .unknownTopic, DevBroker.isDevBroker(clusterID: clusterID()) else { throw error }
-      throw Failure.failed(
-        "\(error.message); the dev broker creates topics when it starts: `fraudctl broker --topic \(name):8`")
-    }
-  }
-}

@@ -1,6 +1,7 @@
 import Foundation
 import FraudCore
 import FraudKafka
+import TestBrokers
 import Testing
 
 /// The built program, which lies beside the tests.
@@ -42,6 +43,23 @@ struct ProduceTests {
       errors: String(decoding: errorText, as: UTF8.self))
   }
 
+  @Test(.enabled(if: TestBroker.isCluster, "KAFKA_BOOTSTRAP_SERVERS names no cluster"))
+  func aTopicIsMadeWhereThereIsNone() throws {
+    let (broker, topic) = (try TestBroker(), "produced-\(UUID().uuidString)")
+    let admin = try KafkaAdmin(KafkaConnection(brokers: broker.bootstrapServers))
+    defer { try? admin.deleteTopic(named: topic) }
+    // The second finds it, and leaves it as it is.
+    for partitions in ["3", "5"] {
+      let produced = try Self.run(
+        ["produce", "--topic", topic, "--partitions", partitions, "--brokers", broker.bootstrapServers], input: "{}\n")
+      #expect(produced.code == 0, "\(produced)")
+    }
+    let made = try admin.topic(named: topic)
+    #expect(made.partitions.count == 3)
+    let watermarks = try admin.watermarks(of: (0..<3).map { TopicPartition(topic: topic, partition: $0) })
+    #expect(watermarks.values.reduce(0) { $0 + $1.high } == 2)
+  }
+
   @Test func aBrokerIsFoundFedAndEnded() async throws {
     let data = FileManager.default.temporaryDirectory.appending(path: "produce-\(UUID().uuidString)").path
     defer { try? FileManager.default.removeItem(atPath: data) }
@@ -56,9 +74,12 @@ struct ProduceTests {
     let second = try Self.run(["broker", "--data", data])
     #expect(second.code == 1)
     #expect(second.errors.contains("running already at \(brokers)"), "\(second.errors)")
-    let unknown = try Self.run(["produce", "--topic", "tt", "--data", data])
-    #expect(unknown.code == 1)
-    #expect(unknown.errors.contains("did you mean 't'"), "\(unknown.errors)")
+    for more in [[], ["--partitions", "4"]] {
+      let unknown = try Self.run(["produce", "--topic", "tt", "--data", data] + more)
+      #expect(unknown.code == 1)
+      #expect(unknown.errors.contains("did you mean 't'"), "\(unknown.errors)")
+      #expect(unknown.errors.contains("the dev broker creates topics when it starts"), "\(unknown.errors)")
+    }
 
     let lines = (0..<100).map { #"{"id":\#($0),"customer":"c\#($0 % 7)","at":"2024-01-01T00:00:\#($0 % 50 + 10)Z"}"# }
     let produced = try Self.run(
