@@ -177,31 +177,28 @@ public struct PartitionCommitter: Committer, ~Copyable, Sendable {
   public mutating func note(
     _ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress
   ) throws(StoreError) {
-    let update: CommitRows.Statement = (
-      """
-      UPDATE fraud.partitions SET inflight_records = $8
-      WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
-        AND owner = $5 AND epoch = $6 AND seq = $7
-      """,
-      Self.key(progress.pipelineID, progress.source)
-        + [.id(owner), .integer(progress.epoch), .integer(progress.sequence), Self.notes(records)]
-    )
     let owner = self.owner
     let now = records.filter(\.isTrial)
     let before = trials[progress.source] ?? []
     let durability: Durability = before.allSatisfy(now.contains) ? .off : .on
     // Both, as long as it is not known which of them the server has.
     trials[progress.source] = before + now.filter { !before.contains($0) }
+    let parameters =
+      Self.key(progress.pipelineID, progress.source)
+      + [
+        .id(owner), .integer(progress.epoch), .integer(progress.sequence), Self.notes(records),
+        .text(durability.rawValue),
+      ]
     try withConnection { connection throws(StoreError) in
-      do throws(StoreError) {
-        let counts = try connection.pipeline([
-          ("BEGIN", []), ("SET LOCAL synchronous_commit = \(durability.rawValue)", []), update, ("COMMIT", []),
-        ])
-        if counts[2] != 1 { try Self.checkUnchanged(progress, owner, &connection) }
-      } catch {
-        connection.rollback()
-        throw error
-      }
+      // There may be one for each record. The setting holds for this statement, which is a transaction of its own.
+      let count = try connection.executePrepared(
+        "note",
+        """
+        UPDATE fraud.partitions SET inflight_records = $8
+        WHERE pipeline_id = $1 AND topic = $2 AND generation = $3 AND partition = $4
+          AND owner = $5 AND epoch = $6 AND seq = $7 AND (SELECT set_config('synchronous_commit', $9, true)) IS NOT NULL
+        """, parameters)
+      if count != 1 { try Self.checkUnchanged(progress, owner, &connection) }
     }
     trials[progress.source] = now
   }
