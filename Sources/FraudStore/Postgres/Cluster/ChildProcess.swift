@@ -21,6 +21,9 @@ struct ChildProcess {
   /// The place of an inherited file in the program.
   private static let inheritedPlace: Int32 = 3
 
+  /// The files that a process may have open where nobody has raised the limit.
+  private static let filesMax: Int32 = 1024
+
   /// `POSIX_SPAWN_SETSID`, which Linux's headers show to GNU programs only.
   #if os(Linux)
     private static let newSession: Int32 = 0x80
@@ -51,6 +54,12 @@ struct ChildProcess {
     _ = unsafe posix_spawn_file_actions_addopen(&actions, 1, outputFile, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     _ = unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
     if let inheritedFile { _ = unsafe posix_spawn_file_actions_adddup2(&actions, inheritedFile, Self.inheritedPlace) }
+    // A server that outlives this process is not to hold its other files open: who waits for their end would wait for it.
+    #if os(Linux)
+      // One by one, since glibc shows `…_addclosefrom_np` to GNU programs only. What is not open is passed over.
+      let firstUnused = inheritedFile == nil ? Self.inheritedPlace : Self.inheritedPlace + 1
+      for file in firstUnused..<Self.filesMax { _ = unsafe posix_spawn_file_actions_addclose(&actions, file) }
+    #endif
 
     // Nothing that this process blocks or ignores is blocked or ignored there.
     var signals = sigset_t()
@@ -58,7 +67,10 @@ struct ChildProcess {
     _ = unsafe posix_spawnattr_setsigmask(&attributes, &signals)
     unsafe sigfillset(&signals)
     _ = unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
-    let flags = Self.newSession | Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF)
+    var flags = Self.newSession | Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF)
+    #if canImport(Darwin)
+      flags |= Int32(POSIX_SPAWN_CLOEXEC_DEFAULT)
+    #endif
     _ = unsafe posix_spawnattr_setflags(&attributes, Int16(truncatingIfNeeded: flags))
 
     let environment = ["PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL=C", "HOME=\(home)"]
