@@ -309,6 +309,8 @@ struct PartitionWorker {
     }
     endBehindWaiting = nil
     if let known = suspect, known.offset < offset, !known.isTrial { suspect = nil }
+    // What an earlier owner can have died with stands before the end, and has been taken; its commit may be to come.
+    carefulRecords = staysNoted ? min(carefulRecords, pendingCount) : 0
     nextOffset = max(nextOffset, offset)
     isAtEnd = true
   }
@@ -388,6 +390,7 @@ struct PartitionWorker {
   /// Moves what came out since the last commit into a unit; `nil` where nothing was taken.
   mutating func contribute(to unit: inout CommitUnit, summary: inout RunSummary) {
     evaluate()
+    if !isCareful { staysNoted = false }
     var advance = PartitionAdvance(progress: progress, nextOffset: nextOffset)
     let byVersion = zip(engine.countsByVersion, committedCounts).map { $0.difference(from: $1) }
     committedCounts = engine.countsByVersion
