@@ -138,7 +138,7 @@ struct ProcessCommand: ParsableCommand {
         defer { housekeeping.stop() }
         for run in runs { run.start() }
         for archive in archives { archive.start() }
-        try wait(for: runs, archives, start: start)
+        try wait(for: runs, archives)
         finish(relays)
         try finish(archives)
         return runs
@@ -202,7 +202,8 @@ struct ProcessCommand: ParsableCommand {
   private static let clientPatience = Duration.seconds(60)
 
   /// Shows progress until all runs have ended or one has failed.
-  private func wait(for runs: [PipelineRun], _ archives: [ArchiveRun], start: ContinuousClock.Instant) throws {
+  private func wait(for runs: [PipelineRun], _ archives: [ArchiveRun]) throws {
+    let start = ContinuousClock.now
     var announced: Set<Int> = []
     var shown: [Int: String] = [:]
     var holding: [Int: String] = [:]
