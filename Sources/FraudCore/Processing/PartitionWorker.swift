@@ -28,6 +28,8 @@ struct PartitionWorker {
   private(set) var streams: PartitionStreams?
   /// Records that wait to be taken one by one, while the partition is processed with care.
   private(set) var waiting: [WaitingRecord] = []
+  /// Whether so many wait that it is read no further.
+  var isPaused = false
   /// The partition's end, reached behind what waits.
   private var endBehindWaiting: Int64?
   /// Bytes of the records taken since the last commit.
@@ -153,13 +155,17 @@ struct PartitionWorker {
       return worker
     }
     worker.isAtEnd = isAtEnd
-    (worker.waiting, worker.endBehindWaiting) = (waiting, endBehindWaiting)
+    (worker.waiting, worker.waitingBytes, worker.isPaused) = (waiting, waitingBytes, isPaused)
+    worker.endBehindWaiting = endBehindWaiting
     (worker.carefulRecords, worker.suspect, worker.staysNoted) = (carefulRecords, suspect, staysNoted)
     return worker
   }
 
   /// Bytes of the records taken since the last commit, and of those that wait.
-  var bufferedBytes: Int { pendingBytes + streamBytes + waiting.reduce(0) { $0 + ($1.value?.count ?? 0) } }
+  var bufferedBytes: Int { pendingBytes + streamBytes + waitingBytes }
+
+  /// Bytes of the records that wait.
+  private(set) var waitingBytes = 0
 
   /// Bytes of the records of several topics that were read and not evaluated.
   var streamBytes: Int {
@@ -234,6 +240,8 @@ struct PartitionWorker {
       waiting.append(
         WaitingRecord(offset: message.offset, timestamp: Self.microseconds(message.timestampMilliseconds), value: value)
       )
+      waitingBytes += value?.count ?? 0
+      endBehindWaiting = nil
     }
     isAtEnd = isAtEnd && waiting.isEmpty
   }
@@ -242,6 +250,7 @@ struct PartitionWorker {
   mutating func takeWaiting(failpoint: ProcessorConfiguration.Failpoint?) {
     guard !waiting.isEmpty else { return }
     let record = waiting.removeFirst()
+    waitingBytes -= record.value?.count ?? 0
     if let suspect, suspect.isTrial, suspect.offset == record.offset {
       reject(record)
     } else {
@@ -305,6 +314,8 @@ struct PartitionWorker {
   mutating func reachEnd(_ offset: Int64) {
     guard waiting.isEmpty else {
       endBehindWaiting = offset
+      // What comes behind them was in nobody's hands.
+      carefulRecords = min(carefulRecords, waiting.count + (staysNoted ? 1 : 0))
       return
     }
     endBehindWaiting = nil

@@ -68,7 +68,7 @@ extension Processor where Store: ~Copyable {
       configuration.failpoint?("committed", 0, nil)
       if held != nil {
         try source.resume(
-          workers.filter(\.waiting.isEmpty).flatMap { worker in
+          workers.filter { !$0.isPaused }.flatMap { worker in
             worker.streams?.topics.filter { !$0.isPaused }.map(\.partition) ?? [worker.partition]
           })
         held = nil

@@ -62,10 +62,12 @@ extension Processor where Store: ~Copyable {
     for run in records.runs {
       guard let index = workers.firstIndex(where: { $0.partition == run.partition }) else { continue }
       if workers[index].isCareful {
-        let isFirst = workers[index].waiting.isEmpty
         workers[index].wait(records.messages[run.messages], bytes: bytes.span)
-        // What was delivered twice leaves nothing to wait for.
-        if isFirst, !workers[index].waiting.isEmpty { try source.pause([run.partition]) }
+        // Not sooner: what is paused is fetched anew later.
+        if !workers[index].isPaused, waitingFullness(of: workers[index]) >= 1 {
+          try source.pause([run.partition])
+          workers[index].isPaused = true
+        }
         continue
       }
       workers[index].take(records.messages[run.messages], bytes: bytes.span, failpoint: configuration.failpoint)
@@ -99,11 +101,20 @@ extension Processor where Store: ~Copyable {
       if note?.isTrial == true, !staysNoted { _ = try store([], of: workers[index].progress, now: now) }
       if isCommitFull { try commit(now: now) }
       if held == nil, let index = workers.firstIndex(where: { $0.partition == partition }),
-        workers[index].waiting.isEmpty
+        workers[index].isPaused, waitingFullness(of: workers[index]) < 0.5
       {
         try source.resume([partition])
+        workers[index].isPaused = false
       }
     }
+  }
+
+  /// How much waits to be taken one by one, in this partition by records and in all by bytes, against what may before it is
+  /// read no further.
+  private func waitingFullness(of worker: PartitionWorker) -> Double {
+    max(
+      Double(worker.waiting.count) / Double(configuration.recordsInHand),
+      Double(workers.reduce(0) { $0 + $1.waitingBytes }) / Double(records.bytesMax))
   }
 
   /// Takes the next record of a partition of several topics alone. `false` where the store is away or the partition is
