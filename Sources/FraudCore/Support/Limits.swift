@@ -82,6 +82,10 @@ public enum Limits {
   /// Nodes of one checked expression.
   public static let expressionNodes = 65_536
 
+  /// Bytes of the texts that calculations with constants make while one expression is checked. What they come to then is left
+  /// to the rows, so that `repeat('x', 16000000) || 'a' || 'b' …` is not sixteen million bytes a step.
+  public static let constantTextBytes = 1 << 20
+
   /// Elements of one IN list; a longer one is a declared list.
   public static let inListElements = 10_000
 

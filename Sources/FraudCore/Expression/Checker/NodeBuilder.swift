@@ -1,9 +1,12 @@
-/// Builds a ``CheckedExpression``: equal nodes become one, constants are folded where that does not raise.
+/// Builds a ``CheckedExpression``: equal nodes become one, constants are folded where that neither raises nor makes texts
+/// without end.
 struct NodeBuilder {
   let zones: TimeZones
   private(set) var nodes: [CheckedNode] = []
   private(set) var ranges: [Range<Int>] = []
   private var indices: [CheckedNode: Int] = [:]
+  /// Bytes of the texts that folding has made.
+  private var madeTextBytes = 0
 
   init(zones: TimeZones) {
     self.zones = zones
@@ -76,7 +79,13 @@ struct NodeBuilder {
       values.append(value)
     }
     let types = children.map { self.type(of: $0) }
-    guard let value = try? evaluate(operation, values, types: types, result: type, zones: zones) else { return nil }
+    guard type != .string || madeTextBytes < Limits.constantTextBytes,
+      let value = try? evaluate(operation, values, types: types, result: type, zones: zones)
+    else { return nil }
+    if case .string(let text) = value {
+      madeTextBytes += text.count
+      guard madeTextBytes <= Limits.constantTextBytes else { return nil }
+    }
     return literal(value, type: type, range: range)
   }
 
