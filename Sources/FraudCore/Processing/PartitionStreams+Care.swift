@@ -1,10 +1,3 @@
-/// A record that was read and waits to be taken alone.
-struct WaitingRecord {
-  var offset: Int64
-  var timestamp: Int64?
-  var value: [UInt8]?
-}
-
 // Care after crashes. In a pipeline of one topic records follow each other, and one note says all. Here a record is in hand
 // twice: when it is decoded, and when its turn comes among those of all topics, which may be another in each life of the
 // partition, since it depends on what was read by then. So each record is noted twice, and what an owner died with stays
@@ -39,8 +32,10 @@ extension PartitionStreams {
       let place = careful.places[careful.next]
       return (place.topic, merge[place].positions[place.row].offset, true)
     }
-    return topics.indices.first { !topics[$0].waiting.isEmpty }
-      .map { ($0, topics[$0].waiting[0].offset, false) }
+    for topic in topics.indices {
+      if let record = topics[topic].waiting.first { return (topic, record.offset, false) }
+    }
+    return nil
   }
 
   private func suspect(_ topic: Int, _ offset: Int64) -> Int? {
@@ -76,7 +71,8 @@ extension PartitionStreams {
       passCarefree(&engine, failpoint, into: &output)
       return
     }
-    let record = topics[topic].waiting.removeFirst()
+    guard let record = topics[topic].waiting.popFirst() else { return }
+    defer { takeCarefree(topic, failpoint) }
     if let known, suspects[known].isTrial { return reject(record, topic: topic) }
     failpoint?("take", offset, topics[topic].partition)
     var batch = alone(record, topic: topic)
@@ -86,6 +82,14 @@ extension PartitionStreams {
       topics[topic].rejected.append((event, RejectedRecord(event, of: batch, redaction)))
     }
     merge.append(batch, topic: topic, unknownFields: topics[topic].state.unknownFields, isCareful: true)
+  }
+
+  /// Takes what was only waiting for those that are decoded alone.
+  private mutating func takeCarefree(_ topic: Int, _ failpoint: ProcessorConfiguration.Failpoint?) {
+    while let next = topics[topic].waiting.first, !next.isAlone, let record = topics[topic].waiting.popFirst() {
+      failpoint?("take", record.offset, topics[topic].partition)
+      append(record.value?.span, offset: record.offset, timestamp: record.timestamp, topic: topic)
+    }
   }
 
   /// Evaluates, up to the next event that is to be evaluated alone, what nobody had in hand.

@@ -41,9 +41,9 @@ struct PartitionStreams {
     var state: DecoderState
     /// What was rejected behind ``evaluatedOffset``.
     var rejected: [(event: RejectedEvent, record: RejectedRecord)] = []
-    /// Records that wait to be decoded one by one, while the topic is taken with care.
-    var waiting: [WaitingRecord] = []
-    /// Records that are still to be taken so: at least all that the dead owner can have had in its hands.
+    /// Records that wait to be decoded one by one, while the topic is taken with care, and those behind them.
+    var waiting = WaitingRecords()
+    /// Records to come that are to be taken so: at least all that the dead owner can have had in its hands.
     var carefulRecords = 0
 
     var pendingCount: Int { Int(clamping: readOffset - evaluatedOffset) }
@@ -133,8 +133,7 @@ struct PartitionStreams {
 
   /// Bytes of a topic's messages that were read and not evaluated.
   func pendingBytes(ofTopic topic: Int) -> Int {
-    topics[topic].batch.messageBytes + merge.byteCount(ofTopic: topic)
-      + topics[topic].waiting.reduce(0) { $0 + ($1.value?.count ?? 0) }
+    topics[topic].batch.messageBytes + merge.byteCount(ofTopic: topic) + topics[topic].waiting.byteCount
   }
 
   /// The first offset of a topic that is not done with.
@@ -159,22 +158,27 @@ struct PartitionStreams {
     failpoint: ProcessorConfiguration.Failpoint?
   ) {
     for message in messages where message.offset >= topics[topic].readOffset {
-      let timestamp = PartitionWorker.microseconds(message.timestampMilliseconds)
       topics[topic].readOffset = message.offset + 1
       topics[topic].isAtEnd = false
       if topics[topic].carefulRecords > 0 || !topics[topic].waiting.isEmpty {
+        topics[topic].waiting.append(message, bytes: bytes, isAlone: topics[topic].carefulRecords > 0)
         topics[topic].carefulRecords = max(0, topics[topic].carefulRecords - 1)
-        let value = message.value.map { range in range.map { bytes[$0] } }
-        topics[topic].waiting.append(WaitingRecord(offset: message.offset, timestamp: timestamp, value: value))
         continue
       }
       failpoint?("take", message.offset, topics[topic].partition)
-      if !topics[topic].batch.hasRoom(forMessageOf: message.value?.count ?? 0) { decode(topic) }
-      if let value = message.value {
-        topics[topic].batch.append(message: bytes.extracting(value), offset: message.offset, timestamp: timestamp)
-      } else {
-        topics[topic].batch.appendTombstone(offset: message.offset, timestamp: timestamp)
-      }
+      let timestamp = PartitionWorker.microseconds(message.timestampMilliseconds)
+      let value: Span<UInt8>? = if let range = message.value { bytes.extracting(range) } else { nil }
+      append(value, offset: message.offset, timestamp: timestamp, topic: topic)
+    }
+  }
+
+  /// Puts a record into the topic's batch, which is decoded where it is full.
+  mutating func append(_ value: Span<UInt8>?, offset: Int64, timestamp: Int64?, topic: Int) {
+    if !topics[topic].batch.hasRoom(forMessageOf: value?.count ?? 0) { decode(topic) }
+    if let value {
+      topics[topic].batch.append(message: value, offset: offset, timestamp: timestamp)
+    } else {
+      topics[topic].batch.appendTombstone(offset: offset, timestamp: timestamp)
     }
   }
 

@@ -26,15 +26,15 @@ struct PartitionWorker {
   private var journal: StateJournal?
   /// What was read of all topics; absent where the pipeline reads no other.
   private(set) var streams: PartitionStreams?
-  /// Records that wait to be taken one by one, while the partition is processed with care.
-  private(set) var waiting: [WaitingRecord] = []
+  /// Records that wait to be taken one by one, while the partition is processed with care, and those behind them.
+  private(set) var waiting = WaitingRecords()
   /// Whether so many wait that it is read no further.
   var isPaused = false
   /// The partition's end, reached behind what waits.
   private var endBehindWaiting: Int64?
   /// Bytes of the records taken since the last commit.
   private(set) var pendingBytes = 0
-  /// Records that are still to be taken with care: at least all that the dead owner can have had in its hands.
+  /// Records to come that are to be taken with care: at least all that the dead owner can have had in its hands.
   private var carefulRecords = 0
   /// The record that a careful owner had in its hands when it died.
   private var suspect: PartitionProgress.NotedRecord?
@@ -155,17 +155,13 @@ struct PartitionWorker {
       return worker
     }
     worker.isAtEnd = isAtEnd
-    (worker.waiting, worker.waitingBytes, worker.isPaused) = (waiting, waitingBytes, isPaused)
-    worker.endBehindWaiting = endBehindWaiting
+    (worker.waiting, worker.isPaused, worker.endBehindWaiting) = (waiting, isPaused, endBehindWaiting)
     (worker.carefulRecords, worker.suspect, worker.staysNoted) = (carefulRecords, suspect, staysNoted)
     return worker
   }
 
   /// Bytes of the records taken since the last commit, and of those that wait.
-  var bufferedBytes: Int { pendingBytes + streamBytes + waitingBytes }
-
-  /// Bytes of the records that wait.
-  private(set) var waitingBytes = 0
+  var bufferedBytes: Int { pendingBytes + streamBytes + waiting.byteCount }
 
   /// Bytes of the records of several topics that were read and not evaluated.
   var streamBytes: Int {
@@ -191,10 +187,13 @@ struct PartitionWorker {
     streams?.topics.map { ($0.partition, $0.evaluatedOffset) } ?? [(partition, progress.nextOffset)]
   }
 
-  /// Whether records are taken one by one.
-  var isCareful: Bool { streams?.hasCarefulWork ?? (carefulRecords > 0 || suspect != nil || !waiting.isEmpty) }
+  /// Whether records wait for their turn, or will.
+  var isCareful: Bool { streams?.hasCarefulWork ?? (takesAlone || !waiting.isEmpty) }
 
-  /// Whether it has records that are to be taken one by one.
+  /// Whether records are taken one by one.
+  private var takesAlone: Bool { carefulRecords > 0 || suspect != nil || waiting.first?.isAlone ?? false }
+
+  /// Whether it has records that wait.
   var hasWaiting: Bool { streams?.hasCarefulWork ?? !waiting.isEmpty }
 
   /// Whether a unit of several topics is being evaluated, or was and is not committed.
@@ -213,19 +212,20 @@ struct PartitionWorker {
   ///
   /// Those before a suspect were evaluated well by the owner that died with it, so that its note stands until its trial.
   var nextNote: PartitionProgress.NotedRecord? {
-    guard let offset = waiting.first?.offset else { return nil }
+    guard let record = waiting.first else { return nil }
+    let offset = record.offset
     if let suspect, offset <= suspect.offset, !staysNoted || offset == suspect.offset {
       let isTrial = offset == suspect.offset && !suspect.isTrial
       return isTrial ? PartitionProgress.NotedRecord(topic: partition.topic, offset: offset, isTrial: true) : nil
     }
-    return carefulRecords > 0
+    return record.isAlone
       ? PartitionProgress.NotedRecord(topic: partition.topic, offset: offset, isTrial: false) : nil
   }
 
   /// What the next owner is to know where this one leaves of its own will: care goes on until it is over.
   var progressToRelease: PartitionProgress {
     var progress = progress
-    progress.crashCount = streams?.isCareful ?? isCareful ? max(1, progress.crashCount) : 0
+    progress.crashCount = streams?.isCareful ?? takesAlone ? max(1, progress.crashCount) : 0
     progress.noted = streams?.suspects ?? suspects
     return progress
   }
@@ -233,33 +233,30 @@ struct PartitionWorker {
   /// Those that a commit leaves under suspicion.
   private var suspects: [PartitionProgress.NotedRecord] { suspect.map { [$0] } ?? [] }
 
-  /// Keeps records to be taken one by one.
+  /// Keeps records to be taken one by one, and behind them.
   mutating func wait(_ messages: ArraySlice<MessageBatch.Message>, bytes: Span<UInt8>) {
     for message in messages where message.offset >= max(nextOffset, waiting.last.map { $0.offset + 1 } ?? 0) {
-      let value = message.value.map { range in range.map { bytes[$0] } }
-      waiting.append(
-        WaitingRecord(offset: message.offset, timestamp: Self.microseconds(message.timestampMilliseconds), value: value)
-      )
-      waitingBytes += value?.count ?? 0
+      waiting.append(message, bytes: bytes, isAlone: carefulRecords > 0 || suspect != nil)
+      carefulRecords = max(0, carefulRecords - 1)
       endBehindWaiting = nil
     }
     isAtEnd = isAtEnd && waiting.isEmpty
   }
 
-  /// Takes the first of those that wait. With the last one care may end.
-  mutating func takeWaiting(failpoint: ProcessorConfiguration.Failpoint?) {
-    guard !waiting.isEmpty else { return }
-    let record = waiting.removeFirst()
-    waitingBytes -= record.value?.count ?? 0
-    if let suspect, suspect.isTrial, suspect.offset == record.offset {
-      reject(record)
-    } else {
-      failpoint?("take", record.offset, partition)
-      append(record.value, offset: record.offset, timestamp: record.timestamp)
-      evaluate()
+  /// Takes the first of those that wait, if it is to be taken alone, or up to so many that are not.
+  mutating func takeWaiting(upTo count: Int, failpoint: ProcessorConfiguration.Failpoint?) {
+    for _ in 0..<max(1, count) {
+      guard let record = waiting.popFirst() else { break }
+      if let suspect, suspect.isTrial, suspect.offset == record.offset {
+        reject(record)
+      } else {
+        failpoint?("take", record.offset, partition)
+        append(record.value?.span, offset: record.offset, timestamp: record.timestamp)
+        if record.isAlone { evaluate() }
+      }
+      if let known = suspect, known.offset <= record.offset, !known.isTrial { suspect = nil }
+      if record.isAlone || waiting.first?.isAlone ?? false { break }
     }
-    if let known = suspect, known.offset <= record.offset, !known.isTrial { suspect = nil }
-    carefulRecords = max(0, carefulRecords - 1)
     if waiting.isEmpty, let end = endBehindWaiting { reachEnd(end) }
   }
 
@@ -277,23 +274,16 @@ struct PartitionWorker {
     for message in messages where message.offset >= nextOffset {
       let timestamp = Self.microseconds(message.timestampMilliseconds)
       failpoint?("take", message.offset, partition)
-      if !batch.hasRoom(forMessageOf: message.value?.count ?? 0) { evaluate() }
-      if let value = message.value {
-        batch.append(message: bytes.extracting(value), offset: message.offset, timestamp: timestamp)
-      } else {
-        batch.appendTombstone(offset: message.offset, timestamp: timestamp)
-      }
-      pendingBytes += message.value?.count ?? 0
-      nextOffset = message.offset + 1
-      isAtEnd = false
+      let value: Span<UInt8>? = if let range = message.value { bytes.extracting(range) } else { nil }
+      append(value, offset: message.offset, timestamp: timestamp)
     }
   }
 
-  private mutating func append(_ value: [UInt8]?, offset: Int64, timestamp: Int64?) {
+  private mutating func append(_ value: Span<UInt8>?, offset: Int64, timestamp: Int64?) {
     guard offset >= nextOffset else { return }
+    if !batch.hasRoom(forMessageOf: value?.count ?? 0) { evaluate() }
     if let value {
-      if !batch.hasRoom(forMessageOf: value.count) { evaluate() }
-      batch.append(message: value.span, offset: offset, timestamp: timestamp)
+      batch.append(message: value, offset: offset, timestamp: timestamp)
     } else {
       batch.appendTombstone(offset: offset, timestamp: timestamp)
     }
@@ -304,7 +294,7 @@ struct PartitionWorker {
 
   /// Keeps a record that made its owners crash among the rejected, unseen.
   private mutating func reject(_ record: WaitingRecord) {
-    append(record.value, offset: record.offset, timestamp: record.timestamp)
+    append(record.value?.span, offset: record.offset, timestamp: record.timestamp)
     if let record = engine.rejectUnseen(batch) { rejected.append(record) }
     batch.removeAll()
   }
@@ -312,16 +302,16 @@ struct PartitionWorker {
   /// Learns that nothing stands before an offset any more but what was given, and nothing behind it. Offsets that hold no
   /// records, as compaction and transactions leave them, are passed over.
   mutating func reachEnd(_ offset: Int64) {
+    // What an earlier owner can have died with stands before the end. A record that stays noted is committed alone, so that
+    // one that comes before its commit is done is not to join it.
+    let joinsNoted = staysNoted && (pendingCount > 0 || !waiting.isEmpty)
+    carefulRecords = min(carefulRecords, joinsNoted ? 1 : 0)
     guard waiting.isEmpty else {
       endBehindWaiting = offset
-      // What comes behind them was in nobody's hands.
-      carefulRecords = min(carefulRecords, waiting.count + (staysNoted ? 1 : 0))
       return
     }
     endBehindWaiting = nil
     if let known = suspect, known.offset < offset, !known.isTrial { suspect = nil }
-    // What an earlier owner can have died with stands before the end, and has been taken; its commit may be to come.
-    carefulRecords = staysNoted ? min(carefulRecords, pendingCount) : 0
     nextOffset = max(nextOffset, offset)
     isAtEnd = true
   }
@@ -401,7 +391,7 @@ struct PartitionWorker {
   /// Moves what came out since the last commit into a unit; `nil` where nothing was taken.
   mutating func contribute(to unit: inout CommitUnit, summary: inout RunSummary) {
     evaluate()
-    if !isCareful { staysNoted = false }
+    if !takesAlone { staysNoted = false }
     var advance = PartitionAdvance(progress: progress, nextOffset: nextOffset)
     let byVersion = zip(engine.countsByVersion, committedCounts).map { $0.difference(from: $1) }
     committedCounts = engine.countsByVersion

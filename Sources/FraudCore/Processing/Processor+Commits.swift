@@ -29,7 +29,7 @@ extension Processor where Store: ~Copyable {
 
   var isCommitFull: Bool {
     workers.reduce(0) { $0 + $1.pendingCount } >= configuration.commitEvents
-      || workers.reduce(0) { $0 + $1.pendingBytes } >= configuration.commitBytes
+      || workers.reduce(0) { $0 + $1.pendingBytes + $1.waiting.byteCount } >= configuration.commitBytes
   }
 
   /// - Parameter begins: whether events of several topics may begin to be taken one by one, which is committed later.

@@ -95,7 +95,8 @@ extension Processor where Store: ~Copyable {
       }
       let note = workers[index].nextNote
       if let note, try !store([note], of: workers[index].progress, now: now) { return }
-      workers[index].takeWaiting(failpoint: configuration.failpoint)
+      let pendingCount = workers.reduce(0) { $0 + $1.pendingCount }
+      workers[index].takeWaiting(upTo: configuration.commitEvents - pendingCount, failpoint: configuration.failpoint)
       if commitDue == nil { commitDue = now + configuration.commitInterval }
       // Where this fails the next note or commit takes it back.
       if note?.isTrial == true, !staysNoted { _ = try store([], of: workers[index].progress, now: now) }
@@ -109,12 +110,12 @@ extension Processor where Store: ~Copyable {
     }
   }
 
-  /// How much waits to be taken one by one, in this partition by records and in all by bytes, against what may before it is
-  /// read no further.
+  /// How much of a partition waits to be taken one by one, by records and by its share of the bytes, against what may before
+  /// it is read no further.
   private func waitingFullness(of worker: PartitionWorker) -> Double {
     max(
       Double(worker.waiting.count) / Double(configuration.recordsInHand),
-      Double(workers.reduce(0) { $0 + $1.waitingBytes }) / Double(records.bytesMax))
+      Double(worker.waiting.byteCount * workers.count) / Double(records.bytesMax))
   }
 
   /// Takes the next record of a partition of several topics alone. `false` where the store is away or the partition is

@@ -4,10 +4,13 @@ import Testing
 
 /// A topic whose records come when they are sent, and whose end is said after them.
 private struct SentSource: RecordSource {
-  var sent: Int64 = 0
+  var sent: Int64
   private var next: Int64 = 0
   private var isAssigned = false
   private var isPaused = false
+  private(set) var pauseCount = 0
+
+  init(sent: Int64) { self.sent = sent }
 
   private static let partition = TopicPartition(topic: "t", partition: 0)
 
@@ -29,7 +32,10 @@ private struct SentSource: RecordSource {
     if case .at(let offset)? = starts.values.first { next = offset }
   }
   mutating func unassign() throws {}
-  mutating func pause(_ partitions: [TopicPartition]) throws { isPaused = true }
+  mutating func pause(_ partitions: [TopicPartition]) throws {
+    isPaused = true
+    pauseCount += 1
+  }
   mutating func resume(_ partitions: [TopicPartition]) throws { isPaused = false }
   mutating func earliestOffset(of partition: TopicPartition) throws -> Int64 { 0 }
   mutating func commit(_ nextOffsets: [TopicPartition: Int64]) throws {}
@@ -64,23 +70,28 @@ private struct CountingStore: Committer {
   func release(_ progress: [PartitionProgress]) throws {}
 }
 
-/// What the dead owner can have had in its hands stands before the end that is reached; what comes later needs no care.
-@Test(arguments: [1, Limits.crashesBeforeCommitCare])
-func careIsOverAtTheEnd(crashCount: Int) throws {
+private func processor(
+  sent: Int64, crashCount: Int, _ configuration: ProcessorConfiguration = ProcessorConfiguration()
+) throws -> Processor<SentSource, CountingStore> {
   let definition = """
     {"name": "p", "kafka_topic": "t", "schema": [{"name": "amount", "type": "float"}],
      "rules": [{"id": "r", "rule_expression": "amount > 5"}]}
     """
   let pipeline = try Pipeline(DefinitionValue(json: Array(definition.utf8)))
-  var source = SentSource()
-  source.sent = 100
   var names: UInt64 = 0
-  var processor = Processor(
-    pipeline, id: 1, version: 1, generation: "g", source: source, store: CountingStore(crashCount: crashCount),
+  return Processor(
+    pipeline, id: 1, version: 1, generation: "g", source: SentSource(sent: sent),
+    store: CountingStore(crashCount: crashCount), configuration: configuration,
     makeBatchID: {
       names += 1
       return UniqueID(high: 1, low: names)
     })
+}
+
+/// What the dead owner can have had in its hands stands before the end that is reached; what comes later needs no care.
+@Test(arguments: [1, Limits.crashesBeforeCommitCare])
+func careIsOverAtTheEnd(crashCount: Int) throws {
+  var processor = try processor(sent: 100, crashCount: crashCount)
   var now = Duration.zero
   func step(_ processor: inout Processor<SentSource, CountingStore>, until count: Int) throws {
     for _ in 0..<1_000 where processor.committed.accepted < count {
@@ -102,4 +113,19 @@ func careIsOverAtTheEnd(crashCount: Int) throws {
   try step(&processor, until: 1_101)
   #expect(processor.store.notes == notes)
   #expect(processor.store.commits < commits + 10)
+}
+
+/// A source fetches anew what was paused. Records that wait to be taken one by one let it read on, unless they are many.
+@Test(arguments: [(500, 0...0), (5_000, 1...3)]) func careRarelyPauses(sent: Int64, pauses: ClosedRange<Int>) throws {
+  var configuration = ProcessorConfiguration()
+  (configuration.commitEvents, configuration.batchRows) = (900, 100)
+  var processor = try processor(sent: sent, crashCount: 1, configuration)
+  var now = Duration.zero
+  for _ in 0..<10_000 where processor.committed.accepted < Int(sent) {
+    now += .milliseconds(30)
+    try processor.step(now: now)
+  }
+  #expect(processor.committed.accepted == Int(sent))
+  #expect(processor.store.notes >= 500)
+  #expect(pauses.contains(processor.source.pauseCount))
 }

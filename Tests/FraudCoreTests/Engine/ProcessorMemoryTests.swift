@@ -49,12 +49,19 @@ private struct AwayStore: Committer {
   }
 
   var isAway = false
+  /// How many owners went without a word.
+  var crashCount = 0
   var largestCommit: Int64 = 0
 
   func takeOwnership(pipelineID: Int, source: EventSource, startOffset: Int64) throws -> PartitionProgress {
-    PartitionProgress(
+    var progress = PartitionProgress(
       pipelineID: pipelineID, source: source, epoch: 1, startOffset: startOffset, nextOffset: startOffset, sequence: 0,
       batchID: nil, pipelineVersion: nil, watermark: nil, maxEventTime: nil, counts: EventCounts())
+    progress.crashCount = crashCount
+    return progress
+  }
+  func note(_ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress) throws {
+    if isAway { throw Away() }
   }
   func readState(of progress: PartitionProgress, _ body: (StoredBytes) throws -> Void) throws {}
   mutating func commit(_ unit: CommitUnit) throws -> CommitOutcome {
@@ -72,16 +79,17 @@ private struct AwayStore: Committer {
 }
 
 /// While the store is away the source is polled on and on, and what is held does not grow; the size of records does not
-/// matter either.
-@Test(arguments: [100, 20_000, 900_000])
-func whatIsHeldIsBoundedWhileTheStoreIsAway(recordBytes: Int) throws {
+/// matter either, nor whether records are taken one by one after a crash.
+@Test(arguments: [100, 20_000, 900_000], [0, 1])
+func whatIsHeldIsBoundedWhileTheStoreIsAway(recordBytes: Int, crashCount: Int) throws {
   let definition = """
     {"name": "p", "kafka_topic": "t", "schema": [{"name": "amount", "type": "float"}],
      "rules": [{"id": "r", "rule_expression": "amount > 5"}]}
     """
   let pipeline = try Pipeline(DefinitionValue(json: Array(definition.utf8)))
   var processor = Processor(
-    pipeline, id: 1, version: 1, generation: "g", source: EndlessSource(recordBytes: recordBytes), store: AwayStore(),
+    pipeline, id: 1, version: 1, generation: "g", source: EndlessSource(recordBytes: recordBytes),
+    store: AwayStore(crashCount: crashCount),
     makeBatchID: { UniqueID(high: 1, low: 1) })
   for step in 0..<4 { try processor.step(now: .seconds(step)) }
   #expect(processor.commitCount > 0)

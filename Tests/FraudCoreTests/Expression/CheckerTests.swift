@@ -37,7 +37,8 @@ func refusesWhatSparkRefuses(_ rule: String) {
 }
 
 /// A calculation with constants that makes much text is left to the rows, and means the same there.
-@Test(arguments: [("1000", 2_000), ("1048577", 0)]) func foldedTextsAreBounded(_ length: String, _ appended: Int) throws {
+@Test(arguments: [("1000", 2_000), ("1048577", 0)]) func foldedTextsAreBounded(_ length: String, _ appended: Int) throws
+{
   let text = "repeat('x', \(length))" + String(repeating: " || 'y'", count: appended)
   let rule = try compiler.rule("length(\(text)) = \(length) + \(appended)")
   let bytes = rule.nodes.reduce(0) { sum, node in
