@@ -68,11 +68,9 @@ extension PartitionStreams {
       engine.evaluateTaken { output.observe($0, $1) }
       careful?.next += 1
       if let known { suspects.remove(at: known) }
-      passCarefree(&engine, failpoint, into: &output)
       return
     }
     guard let record = topics[topic].waiting.popFirst() else { return }
-    defer { takeCarefree(topic, failpoint) }
     if let known, suspects[known].isTrial { return reject(record, topic: topic) }
     failpoint?("take", offset, topics[topic].partition)
     var batch = alone(record, topic: topic)
@@ -84,18 +82,16 @@ extension PartitionStreams {
     merge.append(batch, topic: topic, unknownFields: topics[topic].state.unknownFields, isCareful: true)
   }
 
-  /// Takes what was only waiting for those that are decoded alone.
-  private mutating func takeCarefree(_ topic: Int, _ failpoint: ProcessorConfiguration.Failpoint?) {
-    while let next = topics[topic].waiting.first, !next.isAlone, let record = topics[topic].waiting.popFirst() {
-      failpoint?("take", record.offset, topics[topic].partition)
-      append(record.value?.span, offset: record.offset, timestamp: record.timestamp, topic: topic)
-    }
-  }
-
-  /// Evaluates, up to the next event that is to be evaluated alone, what nobody had in hand.
-  mutating func passCarefree(
+  /// Takes what nobody had in hand and only waits for what is taken alone, up to the next record of that.
+  mutating func takeCarefree(
     _ engine: inout Engine, _ failpoint: ProcessorConfiguration.Failpoint?, into output: inout Output
   ) {
+    for topic in topics.indices {
+      while let next = topics[topic].waiting.first, !next.isAlone, let record = topics[topic].waiting.popFirst() {
+        failpoint?("take", record.offset, topics[topic].partition)
+        append(record.value?.span, offset: record.offset, timestamp: record.timestamp, topic: topic)
+      }
+    }
     while let unit = careful, !unit.isDone, !merge.isCareful(unit.places[unit.next]) {
       evaluate(unit.places[unit.next], &engine, failpoint, into: &output)
       careful?.next += 1
@@ -103,10 +99,19 @@ extension PartitionStreams {
     engine.evaluateTaken { output.observe($0, $1) }
   }
 
-  /// Forgets suspects that a commit has left behind.
-  mutating func forgetSuspects() {
+  /// The suspects that a commit of what was evaluated leaves under suspicion.
+  var suspectsAhead: [PartitionProgress.NotedRecord] {
+    suspects.filter { suspect in
+      !topics.contains { $0.partition.topic == suspect.topic && suspect.offset < $0.evaluatedOffset }
+    }
+  }
+
+  /// Forgets suspects that commits have left behind.
+  mutating func forgetSuspects(before progress: PartitionProgress) {
     suspects.removeAll { suspect in
-      topics.contains { $0.partition.topic == suspect.topic && suspect.offset < $0.evaluatedOffset }
+      let stream = progress.streams.first { $0.topic == suspect.topic }
+      let committed = suspect.topic == progress.source.topic ? progress.nextOffset : stream?.nextOffset
+      return suspect.offset < committed ?? 0
     }
   }
 

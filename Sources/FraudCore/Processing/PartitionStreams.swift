@@ -231,7 +231,7 @@ struct PartitionStreams {
     }
     if unit.contains(where: { merge.isCareful($0) }) {
       careful = CarefulUnit(places: unit)
-      passCarefree(&engine, configuration.failpoint, into: &output)
+      takeCarefree(&engine, configuration.failpoint, into: &output)
       return false
     }
     for place in unit { evaluate(place, &engine, configuration.failpoint, into: &output) }

@@ -5,7 +5,7 @@ struct PartitionWorker {
   var progress: PartitionProgress {
     didSet {
       if let known = suspect, known.offset < progress.nextOffset { suspect = nil }
-      streams?.forgetSuspects()
+      streams?.forgetSuspects(before: progress)
     }
   }
   /// The offset after the last record taken.
@@ -202,8 +202,8 @@ struct PartitionWorker {
   /// Whether a unit of several topics was evaluated one by one.
   var hasFinishedUnit: Bool { streams?.careful?.isDone ?? false }
 
-  /// Whether what was taken must be committed before the next record is: a record that was rejected unseen stays noted until
-  /// then, and of a record that stays noted its commit is a part.
+  /// Whether what was taken must be committed before anything else is taken: a record that was rejected unseen stays noted
+  /// until then, and of a record that stays noted its commit is a part.
   var mustCommit: Bool {
     pendingCount > 0 && (staysNoted || suspect.map { $0.isTrial && $0.offset < nextOffset } ?? false)
   }
@@ -302,10 +302,8 @@ struct PartitionWorker {
   /// Learns that nothing stands before an offset any more but what was given, and nothing behind it. Offsets that hold no
   /// records, as compaction and transactions leave them, are passed over.
   mutating func reachEnd(_ offset: Int64) {
-    // What an earlier owner can have died with stands before the end. A record that stays noted is committed alone, so that
-    // one that comes before its commit is done is not to join it.
-    let joinsNoted = staysNoted && (pendingCount > 0 || !waiting.isEmpty)
-    carefulRecords = min(carefulRecords, joinsNoted ? 1 : 0)
+    // What an earlier owner can have died with stands before the end.
+    carefulRecords = 0
     guard waiting.isEmpty else {
       endBehindWaiting = offset
       return
@@ -346,6 +344,11 @@ struct PartitionWorker {
 
   /// What is to be noted before the next record of several topics is taken alone, if anything.
   var nextNotes: (records: [PartitionProgress.NotedRecord], isTrial: Bool)? { streams?.nextNotes }
+
+  /// Takes what only waits for records of several topics that are taken alone, up to the next of those.
+  mutating func takeCarefree(failpoint: ProcessorConfiguration.Failpoint?) {
+    withStreams { $0.takeCarefree(&$1, failpoint, into: &$2) }
+  }
 
   /// Takes the next record of several topics alone.
   mutating func takeNext(failpoint: ProcessorConfiguration.Failpoint?) {
@@ -399,10 +402,9 @@ struct PartitionWorker {
     advance.maxEventTime = latestEventTime
     advance.stateChange = journal?.change(of: &engine.features, at: progress.sequence &+ 1)
     if let watermark = engine.features.watermark { advance.watermark = watermark }
-    streams?.forgetSuspects()
     if let streams {
       advance.streams = streams.advances(from: progress, counted: counted)
-      advance.noted = streams.suspects
+      advance.noted = streams.suspectsAhead
     } else {
       advance.noted = suspects.filter { $0.offset >= nextOffset }
     }

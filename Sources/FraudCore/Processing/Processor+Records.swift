@@ -89,10 +89,6 @@ extension Processor where Store: ~Copyable {
         continue
       }
       let (partition, staysNoted) = (workers[index].partition, workers[index].staysNoted)
-      if workers.contains(where: \.mustCommit) {
-        try commit(now: now)
-        continue
-      }
       let note = workers[index].nextNote
       if let note, try !store([note], of: workers[index].progress, now: now) { return }
       let pendingCount = workers.reduce(0) { $0 + $1.pendingCount }
@@ -100,7 +96,7 @@ extension Processor where Store: ~Copyable {
       if commitDue == nil { commitDue = now + configuration.commitInterval }
       // Where this fails the next note or commit takes it back.
       if note?.isTrial == true, !staysNoted { _ = try store([], of: workers[index].progress, now: now) }
-      if isCommitFull { try commit(now: now) }
+      if isCommitFull || workers.contains(where: \.mustCommit) { try commit(now: now) }
       if held == nil, let index = workers.firstIndex(where: { $0.partition == partition }),
         workers[index].isPaused, waitingFullness(of: workers[index]) < 0.5
       {
@@ -121,6 +117,8 @@ extension Processor where Store: ~Copyable {
   /// Takes the next record of a partition of several topics alone. `false` where the store is away or the partition is
   /// another's.
   private mutating func takeStreamCarefully(_ index: Int, now: Duration) throws -> Bool {
+    // Not in the trial of another.
+    workers[index].takeCarefree(failpoint: configuration.failpoint)
     let notes = workers[index].nextNotes
     if let notes, try !store(notes.records, of: workers[index].progress, now: now) { return false }
     workers[index].takeNext(failpoint: configuration.failpoint)

@@ -104,7 +104,7 @@ func careIsOverAtTheEnd(crashCount: Int) throws {
   #expect(processor.store.notes == 100)
   let isAlone = crashCount >= Limits.crashesBeforeCommitCare
   if isAlone { #expect(processor.store.commits >= 100) }
-  // One more is taken with care where the last one's commit was to come when the end was reached.
+  // What comes later is not noted.
   processor.source.sent = 101
   try step(&processor, until: 101)
   let (notes, commits) = (processor.store.notes, processor.store.commits)
