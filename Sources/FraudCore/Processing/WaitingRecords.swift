@@ -20,7 +20,8 @@ struct WaitingRecords {
   var last: WaitingRecord? { records.last }
 
   mutating func append(_ message: MessageBatch.Message, bytes: Span<UInt8>, isAlone: Bool) {
-    let value = message.value.map { range in unsafe bytes.extracting(range).withUnsafeBufferPointer { unsafe Array($0) }
+    let value = message.value.map { range in
+      unsafe bytes.extracting(range).withUnsafeBufferPointer { unsafe Array($0) }
     }
     records.append(
       WaitingRecord(
