@@ -1,12 +1,17 @@
 import CRdkafka
 
+/// Codes of versions of librdkafka after 2.0: a partition's log ends before the offset, and a broker's connection has been
+/// given up.
+private let truncatedLog = rd_kafka_resp_err_t(rawValue: -139)
+private let destroyedBroker = rd_kafka_resp_err_t(rawValue: -137)
+
 /// The one place where librdkafka's codes become ours.
 func kafkaError(_ raw: rd_kafka_resp_err_t, _ context: String, detail: String? = nil) -> KafkaError {
   let code: KafkaError.Code =
     switch raw {
     case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__RESOLVE,
       RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
-      RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
+      RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION, destroyedBroker:
       .unavailable
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
       RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
@@ -16,7 +21,7 @@ func kafkaError(_ raw: rd_kafka_resp_err_t, _ context: String, detail: String? =
       RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
       RD_KAFKA_RESP_ERR__SSL:
       .notAuthorized
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, truncatedLog:
       .offsetOutOfRange
     case RD_KAFKA_RESP_ERR__QUEUE_FULL:
       .queueFull

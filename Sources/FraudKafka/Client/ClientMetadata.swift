@@ -53,7 +53,9 @@ extension ClientHandle {
     let list = PartitionList(partitions.map { ($0, time) })
     let result = unsafe rd_kafka_offsets_for_times(raw, list.raw, timeout.milliseconds)
     guard result == RD_KAFKA_RESP_ERR_NO_ERROR else {
-      throw context.explained(kafkaError(result, "cannot read watermarks"))
+      // librdkafka from 2.3 on calls a partition unknown whose broker it cannot reach, too.
+      let isAway = result == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION && !isAnswered()
+      throw context.explained(kafkaError(isAway ? RD_KAFKA_RESP_ERR__TRANSPORT : result, "cannot read watermarks"))
     }
     var offsets: [TopicPartition: Int64] = [:]
     for entry in list.entries {
@@ -72,12 +74,17 @@ extension ClientHandle {
   /// librdkafka says once that all brokers are down and never that one is back, so that has to be asked for.
   func unreachableDuration() -> Duration? {
     guard let since = context.state.withLock({ $0.unreachableSince }) else { return nil }
+    return isAnswered() ? nil : since.duration(to: .now)
+  }
+
+  /// Whether a broker answers at once.
+  private func isAnswered() -> Bool {
     var answer: UnsafePointer<rd_kafka_metadata>?
     let result = unsafe rd_kafka_metadata(raw, 0, nil, &answer, 200)
-    guard result == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata = unsafe answer else { return since.duration(to: .now) }
+    guard result == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata = unsafe answer else { return false }
     unsafe rd_kafka_metadata_destroy(metadata)
     context.noteAnswer()
-    return nil
+    return true
   }
 
   /// A request for topics that nobody answered: any broker can answer it, so none can be reached.
