@@ -54,11 +54,7 @@ private struct AwayStore: Committer {
   var largestCommit: Int64 = 0
 
   func takeOwnership(pipelineID: Int, source: EventSource, startOffset: Int64) throws -> PartitionProgress {
-    var progress = PartitionProgress(
-      pipelineID: pipelineID, source: source, epoch: 1, startOffset: startOffset, nextOffset: startOffset, sequence: 0,
-      batchID: nil, pipelineVersion: nil, watermark: nil, maxEventTime: nil, counts: EventCounts())
-    progress.crashCount = crashCount
-    return progress
+    PartitionProgress(untouched: source, of: pipelineID, from: startOffset, crashCount: crashCount)
   }
   func note(_ records: [PartitionProgress.NotedRecord], of progress: PartitionProgress) throws {
     if isAway { throw Away() }

@@ -75,7 +75,7 @@ func refusesWhatSparkRefuses(_ rule: String) {
     let small = (0..<3).map { _ in seconds { body(count) } }.min() ?? 0
     var (large, runs) = (Double.infinity, 0)
     // Below a few milliseconds a ratio says nothing.
-    var isLinear: Bool { large < 0.02 || large < 32 * small }
+    var isLinear: Bool { large < 0.02 || large < 20 * small }
     while !isLinear, runs < 5 {
       large = min(large, seconds { body(8 * count) })
       runs += 1
